@@ -1,0 +1,1 @@
+"""The derived, rebuildable DuckDB warehouse and the questions it answers."""

@@ -1,0 +1,1 @@
+"""Order, branching, parking: a flow reads like the process it runs."""

@@ -1,0 +1,490 @@
+"""Tables of the ledger, for SQLite and PostgreSQL alike. Private to this package: others go through verbs and reader.
+
+Instants are stored as BIGINT microseconds since 1970-01-01 UTC (`Instant` gives and takes aware datetimes).
+JSON is stored as canonical text. What the database itself enforces stands beside this file in `triggers/`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(at: datetime) -> int:
+    """Microseconds since the epoch of an aware datetime.
+
+    >>> to_micros(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    1000000
+    """
+    return (at - EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Aware UTC datetime of microseconds since the epoch."""
+    return EPOCH + timedelta(microseconds=micros)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime, stored as BIGINT microseconds."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Datetime to microseconds."""
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """Microseconds to datetime."""
+        return None if value is None else from_micros(int(value))
+
+
+Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""Surrogate key: BIGINT, and INTEGER on SQLite so that it is the rowid."""
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def _table(name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
+    return sa.Table(name, metadata, *parts)
+
+
+def _key(name: str) -> sa.Column[Any]:
+    return sa.Column(name, Key, primary_key=True, autoincrement=True)
+
+
+def _text(name: str, **options: Any) -> sa.Column[Any]:
+    options.setdefault("nullable", False)
+    return sa.Column(name, sa.Text, **options)
+
+
+def _int(name: str, **options: Any) -> sa.Column[Any]:
+    options.setdefault("nullable", False)
+    return sa.Column(name, sa.BigInteger, **options)
+
+
+def _at(name: str, **options: Any) -> sa.Column[Any]:
+    options.setdefault("nullable", False)
+    return sa.Column(name, Instant, **options)
+
+
+def _ref(name: str, target: str, **options: Any) -> sa.Column[Any]:
+    options.setdefault("nullable", False)
+    return sa.Column(name, sa.BigInteger, sa.ForeignKey(target), **options)
+
+
+def _one_of(column: str, *values: str) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+# --- the lifecycle, policies and the roster ---------------------------------------------------------------------------
+
+lifecycle = _table(
+    "lifecycle",
+    _text("from_state", primary_key=True),
+    _text("action", primary_key=True),
+    _text("to_state", primary_key=True),
+    _text("guard"),
+)
+
+policies = _table("policies", _text("sha256", primary_key=True), _text("name"), _text("body"), _at("stored_at"))
+
+policy_rules = _table(  # the automatic rules of each stored policy, so that a trigger can look one up
+    "policy_rules",
+    sa.Column("policy_sha256", sa.Text, sa.ForeignKey("policies.sha256"), primary_key=True),
+    _text("rule", primary_key=True),
+)
+
+policy_activations = _table(
+    "policy_activations",
+    _key("activation_id"),
+    sa.Column("policy_sha256", sa.Text, sa.ForeignKey("policies.sha256"), nullable=False),
+    _at("activated_at"),
+    _text("activated_by"),
+    _text("seconded_by", nullable=True),
+)
+
+people = _table(
+    "people",
+    _key("person_id"),
+    _text("handle", unique=True),
+    _text("name", nullable=True),  # erased when the person is forgotten
+    _text("email", nullable=True),
+    _at("joined_at"),
+    _at("left_at", nullable=True),
+)
+
+memberships = _table(
+    "memberships",
+    _key("membership_id"),
+    _text("group_name"),
+    _ref("person_id", "people.person_id"),
+    _at("added_at"),
+    _at("removed_at", nullable=True),
+    sa.Index("ix_memberships_group_name", "group_name"),
+    sa.Index(
+        "uq_memberships_present",
+        "group_name",
+        "person_id",
+        unique=True,
+        sqlite_where=sa.text("removed_at IS NULL"),
+        postgresql_where=sa.text("removed_at IS NULL"),
+    ),
+)
+
+delegations = _table(
+    "delegations",
+    _key("delegation_id"),
+    _ref("principal_id", "people.person_id"),
+    _ref("delegate_id", "people.person_id"),
+    _at("starts_at"),
+    _at("ends_at"),
+    _at("revoked_at", nullable=True),
+    sa.CheckConstraint("principal_id <> delegate_id", name="distinct"),
+    sa.CheckConstraint("starts_at < ends_at", name="interval"),
+)
+
+# --- assets and versions ----------------------------------------------------------------------------------------------
+
+assets = _table(
+    "assets",
+    _key("asset_id"),
+    _text("bucket"),
+    _text("key"),
+    _at("created_at"),
+    sa.UniqueConstraint("bucket", "key"),
+)
+
+versions = _table(
+    "versions",
+    _key("version_id"),
+    _ref("asset_id", "assets.asset_id"),
+    _int("number"),
+    _text("sha256"),
+    _int("size_bytes"),
+    _text("collection"),
+    _text("submitter", nullable=True),  # a group of the roster; NULL: not known
+    sa.Column("policy_sha256", sa.Text, sa.ForeignKey("policies.sha256"), nullable=False),
+    _text("state", nullable=True),  # NULL only until its `submit` event, in the same transaction
+    _int("state_seq", server_default="0"),  # the event that brought the state
+    _at("state_since", nullable=True),
+    _int("round", server_default="1"),
+    _text("archived_from", nullable=True),
+    sa.UniqueConstraint("asset_id", "number"),
+    sa.UniqueConstraint("asset_id", "sha256"),
+    sa.Index("ix_versions_state", "state"),
+    sa.Index("ix_versions_sha256", "sha256"),
+    sa.Index(
+        "uq_versions_published",
+        "asset_id",
+        unique=True,
+        sqlite_where=sa.text("state = 'published'"),
+        postgresql_where=sa.text("state = 'published'"),
+    ),
+)
+
+sightings = _table(  # what the last listing saw under a key, so that an unchanged object costs nothing
+    "sightings",
+    _text("bucket", primary_key=True),
+    _text("key", primary_key=True),
+    _text("etag"),
+    _int("size_bytes"),
+    _at("modified_at"),
+    _ref("version_id", "versions.version_id", nullable=True),
+    _text("refusal", nullable=True),  # why this object became no version (vanished, unreadable, …)
+    _at("seen_at"),
+)
+
+custody = _table(
+    "custody",
+    _key("custody_id"),
+    _ref("version_id", "versions.version_id"),
+    _text("form"),
+    _text("bucket"),
+    _text("key"),
+    _text("object_version", nullable=True),
+    _text("etag"),
+    _at("verified_at"),
+    _at("released_at", nullable=True),
+    _one_of("form", "referenced", "copied", "archived"),
+    sa.Index("ix_custody_version_id", "version_id"),
+)
+
+# --- screening --------------------------------------------------------------------------------------------------------
+
+inspections = _table(  # by content: the same bytes are inspected once by the same inspector
+    "inspections",
+    _text("sha256", primary_key=True),
+    _text("inspector", primary_key=True),
+    _text("media_type"),
+    _text("kind"),
+    _text("failure", nullable=True),
+    _text("perceptual_hash", nullable=True),
+    _text("thumbnail", nullable=True),  # key in the workspace bucket
+    _text("body"),  # the whole inspection, JSON
+    _at("inspected_at"),
+)
+
+verdicts = _table(  # by content: the same bytes are never classified twice by the same revision and label set
+    "verdicts",
+    _key("verdict_id"),
+    _text("sha256"),
+    _text("classifier"),
+    _text("model"),
+    _text("revision"),
+    _text("label_set"),
+    _text("label", nullable=True),
+    sa.Column("score", sa.Double, nullable=True),
+    sa.Column("margin", sa.Double, nullable=True),
+    _text("second_label", nullable=True),
+    sa.Column("risk", sa.Double, nullable=True),
+    _text("calibration", nullable=True),
+    _text("abstained", nullable=True),
+    _at("classified_at"),
+    sa.UniqueConstraint("sha256", "classifier", "model", "revision", "label_set"),
+    sa.CheckConstraint("(label IS NULL) <> (abstained IS NULL)", name="label_or_abstention"),
+    sa.CheckConstraint("risk IS NULL OR calibration IS NOT NULL", name="risk_needs_calibration"),
+)
+
+grants = _table(
+    "grants",
+    _key("grant_key"),
+    _text("source"),  # where it came from: the contracts object, a person, embedded
+    _text("grant_id"),
+    _int("revision"),
+    _text("body"),  # policies.rights.Grant, JSON
+    _text("evidence_sha256", nullable=True),
+    _at("imported_at"),
+    _at("retired_at", nullable=True),
+    sa.UniqueConstraint("source", "grant_id", "revision"),
+)
+
+grant_imports = _table(
+    "grant_imports",
+    _key("import_id"),
+    _text("source"),
+    _text("etag"),
+    _text("sha256"),
+    _int("grants"),
+    _at("imported_at"),
+)
+
+clearances = _table(
+    "clearances",
+    _key("clearance_id"),
+    _ref("version_id", "versions.version_id"),
+    _text("intent"),  # the intended use: action, channel, territories, licensee, interval (JSON)
+    _text("status"),
+    _text("reasons"),  # JSON array of {code, text}
+    _text("deciding"),  # JSON array of grant ids
+    _text("digest"),
+    _at("next_change_at", nullable=True),
+    _at("checked_at"),
+    sa.Index("ix_clearances_version_id", "version_id"),
+    sa.Index("ix_clearances_next_change_at", "next_change_at"),
+)
+
+screenings = _table(  # the facts that routed a version in a round, and the route
+    "screenings",
+    _ref("version_id", "versions.version_id", primary_key=True),
+    _int("round", primary_key=True),
+    sa.Column("policy_sha256", sa.Text, sa.ForeignKey("policies.sha256"), nullable=False),
+    _text("kind"),
+    _text("label", nullable=True),
+    sa.Column("score", sa.Double, nullable=True),
+    _text("clearance"),
+    _ref("verdict_id", "verdicts.verdict_id", nullable=True),
+    _ref("clearance_id", "clearances.clearance_id", nullable=True),
+    _text("facts"),  # policies.facts row, JSON
+    _text("route"),  # policies.routing.Route, JSON
+    _at("screened_at"),
+)
+
+# --- approval ---------------------------------------------------------------------------------------------------------
+
+gates = _table(
+    "gates",
+    _key("gate_id"),
+    _ref("version_id", "versions.version_id"),
+    _int("round"),
+    _text("stage"),
+    _int("step"),  # 0 first; a step opens when every gate of lower steps has passed
+    _int("quorum"),
+    sa.Column("four_eyes", sa.Boolean, nullable=False),
+    _text("signature"),
+    _at("opened_at", nullable=True),
+    _at("due_at", nullable=True),
+    _text("outcome", nullable=True),
+    _at("closed_at", nullable=True),
+    sa.UniqueConstraint("version_id", "round", "stage"),
+    sa.CheckConstraint("quorum >= 1", name="quorum"),
+    _one_of("signature", "totp", "none"),
+    sa.CheckConstraint(
+        "outcome IS NULL OR outcome IN ('passed', 'rejected', 'changes_requested', 'voided')", name="outcome"
+    ),
+)
+
+gate_eligible = _table(
+    "gate_eligible",
+    _ref("gate_id", "gates.gate_id", primary_key=True),
+    _ref("person_id", "people.person_id", primary_key=True),
+    _ref("on_behalf_of", "people.person_id", primary_key=True),
+    _text("via"),
+    _at("added_at"),
+    _at("revoked_at", nullable=True),
+    _one_of("via", "group", "escalation", "delegation"),
+)
+
+reviews = _table(
+    "reviews",
+    _key("review_id"),
+    _text("purpose"),  # gate; quarantine and changes_requested get their own later
+    _text("stage"),
+    _text("collection"),
+    sa.Column("policy_sha256", sa.Text, sa.ForeignKey("policies.sha256"), nullable=False),
+    _at("opened_at"),
+    _at("due_at", nullable=True),
+    _at("closed_at", nullable=True),
+    sa.Index("ix_reviews_closed_at", "closed_at"),
+)
+
+review_gates = _table(
+    "review_gates",
+    _ref("review_id", "reviews.review_id", primary_key=True),
+    _int("position", primary_key=True),  # 1 first: the number on the contact sheet
+    _ref("gate_id", "gates.gate_id", unique=True),
+)
+
+parkings = _table(  # each round of a review is one Prefect flow run
+    "parkings",
+    _ref("review_id", "reviews.review_id", primary_key=True),
+    _int("round", primary_key=True),
+    _text("status"),
+    _text("reason", nullable=True),  # why it had to be parked again: shown on top of the form
+    _text("flow_run_id", nullable=True),
+    _text("basis", nullable=True),  # JSON object: gate id → basis hash, of what was shown
+    _at("created_at"),
+    _at("parked_at", nullable=True),
+    _at("closed_at", nullable=True),
+    _one_of("status", "to_park", "parked", "answered", "replaced", "closed"),
+    sa.Index(
+        "uq_parkings_present",
+        "review_id",
+        unique=True,
+        sqlite_where=sa.text("status IN ('to_park', 'parked')"),
+        postgresql_where=sa.text("status IN ('to_park', 'parked')"),
+    ),
+)
+
+notes = _table(  # words of people, beside the chain, which holds their salted hashes
+    "notes",
+    _key("note_id"),
+    _text("salt"),
+    _text("body", nullable=True),
+    _at("erased_at", nullable=True),
+)
+
+decisions = _table(
+    "decisions",
+    _key("decision_id"),
+    _ref("gate_id", "gates.gate_id"),
+    _ref("person_id", "people.person_id"),
+    _ref("on_behalf_of", "people.person_id"),
+    _text("verdict"),
+    sa.Column("counted", sa.Boolean, nullable=False),  # false: an opinion, given after the gate had closed
+    _text("signature"),
+    _text("sha256"),  # the bytes decided on
+    _text("basis"),
+    _ref("note_id", "notes.note_id", nullable=True),
+    _at("decided_at"),
+    _one_of("verdict", "approve", "request_changes", "reject"),
+    _one_of("signature", "totp", "none"),
+    sa.Index(
+        "uq_decisions_person",
+        "gate_id",
+        "person_id",
+        unique=True,
+        sqlite_where=sa.text("counted"),
+        postgresql_where=sa.text("counted"),
+    ),
+    sa.Index(
+        "uq_decisions_principal",
+        "gate_id",
+        "on_behalf_of",
+        unique=True,
+        sqlite_where=sa.text("counted"),
+        postgresql_where=sa.text("counted"),
+    ),
+)
+
+# --- effects and the audit trail --------------------------------------------------------------------------------------
+
+effects = _table(
+    "effects",
+    _key("effect_id"),
+    _ref("version_id", "versions.version_id"),
+    _text("kind"),
+    _text("sha256"),
+    _text("status"),
+    _text("reason", nullable=True),
+    _text("rule", nullable=True),
+    _text("result", nullable=True),  # JSON: where the bytes went, how they were verified
+    _int("attempts", server_default="0"),
+    _text("last_error", nullable=True),
+    _at("opened_at"),
+    _at("closed_at", nullable=True),
+    _one_of("kind", "publish", "withdraw", "archive", "restore", "dispose"),
+    _one_of("status", "open", "done", "cancelled"),
+    sa.Index(
+        "uq_effects_open",
+        "version_id",
+        unique=True,
+        sqlite_where=sa.text("status = 'open'"),
+        postgresql_where=sa.text("status = 'open'"),
+    ),
+    sa.Index("ix_effects_version_id", "version_id"),
+)
+
+events = _table(
+    "events",
+    sa.Column("seq", Key, primary_key=True, autoincrement=False),
+    _at("at"),
+    _text("actor"),  # system:<flow>, operator:<name> or person:<id>; never a person's name
+    _text("action"),
+    _ref("version_id", "versions.version_id", nullable=True),
+    _text("from_state", nullable=True),  # both NULL: an event that changes no state
+    _text("to_state", nullable=True),
+    _int("round", nullable=True),
+    _text("policy_sha256", nullable=True),
+    _text("rule", nullable=True),
+    _text("reason", nullable=True),
+    _ref("effect_id", "effects.effect_id", nullable=True),
+    _text("flow_run_id", nullable=True),
+    _text("body"),  # canonical JSON (RFC 8785) of the whole event: these are the hashed bytes
+    _text("hash"),  # SHA-256 over the previous hash and the body, hex
+    sa.Index("ix_events_version_id", "version_id"),
+)
+
+chain_head = _table(  # one row; its lock is what gives sequence numbers out
+    "chain_head",
+    sa.Column("one", sa.Integer, primary_key=True, autoincrement=False),
+    _int("seq"),
+    _text("hash"),
+    sa.CheckConstraint("one = 1", name="one"),
+)

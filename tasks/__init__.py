@@ -1,0 +1,1 @@
+"""One retryable effect each: load facts, decide purely, record."""
