@@ -1,0 +1,46 @@
+"""Which classifier speaks about which kind of content."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from classifiers.classifier import Classifier, Content
+from classifiers.errors import UnknownKind
+from classifiers.image_classifier import ImageClassifier
+from classifiers.text_classifier import TextClassifier
+from classifiers.verdict import Verdict
+
+KINDS = ("image", "document", "text", "video", "audio", "other")
+"""Every kind of content, as the fact `kind` knows them."""
+
+
+def classifiers_for(kinds: Collection[str] = KINDS, *, cache: Path) -> Mapping[str, Classifier]:
+    """Choose the classifier of each kind in `kinds`; nothing is loaded before the first batch.
+
+    Images are seen; every other kind is read by the text that inspection extracted from it, and abstained from if there is none.
+    `cache` is a local folder for converted weights (`<home>/models`), made when needed. Both classifiers share one
+    text model. `UnknownKind` is raised for a kind that is not in `KINDS`.
+    """
+    if unknown := sorted(set(kinds) - set(KINDS)):
+        raise UnknownKind(unknown, KINDS)
+    text = TextClassifier(cache)
+    image = ImageClassifier(cache, text.encoder)
+    return {kind: image if kind == "image" else text for kind in kinds}
+
+
+def classify_by_kind(
+    batch: Sequence[Content], labels: Mapping[str, str], classifiers: Mapping[str, Classifier]
+) -> list[Verdict]:
+    """Give one verdict for each item, in the order of `batch`, each by the classifier of its kind.
+
+    `UnknownKind` is raised before any work if an item's kind has no classifier in `classifiers`.
+    """
+    if unknown := sorted({item.kind for item in batch} - set(classifiers)):
+        raise UnknownKind(unknown, tuple(classifiers))
+    verdicts: dict[int, Verdict] = {}
+    for classifier in dict.fromkeys(classifiers.values()):
+        places = [place for place, item in enumerate(batch) if classifiers[item.kind] is classifier]
+        spoken = classifier.classify([batch[place] for place in places], labels) if places else []
+        verdicts.update(zip(places, spoken, strict=True))
+    return [verdicts[place] for place in range(len(batch))]
