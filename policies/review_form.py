@@ -1,0 +1,228 @@
+"""The form of a review and what a submitted form says: pure and strict; the ledger judges the answer again."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from policies.review_page import form_description
+from policies.review_sheet import Decision, Reviewer, ReviewItem, ReviewSheet
+
+__all__ = [
+    "COMMENT_LIMIT",
+    "Answer",
+    "Decision",
+    "GateDecision",
+    "Refusal",
+    "ReviewItem",
+    "ReviewSheet",
+    "Reviewer",
+    "form_description",
+    "form_schema",
+    "read_answer",
+]
+
+COMMENT_LIMIT = 4_000
+"""Characters of a comment."""
+
+_DECISIONS = [str(decision) for decision in Decision]
+_NEGATIVE = [str(Decision.REQUEST_CHANGES), str(Decision.REJECT)]
+_HYDRATED = "__prefect_kind"
+
+
+@dataclass(frozen=True, slots=True)
+class GateDecision:
+    """What the answer says of one gate."""
+
+    gate_id: int
+    decision: Decision
+    comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer: who says it, for whom, and one decision for every gate of the review, by position."""
+
+    person_id: int
+    on_behalf_of: int
+    decisions: tuple[GateDecision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a submitted form decides nothing: `field` is where, `reason` is for the person who sent it."""
+
+    field: str
+    reason: str
+
+
+class _Unreadable(Exception):
+    """Carries a refusal out of the nested readers below."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.refusal = Refusal(field, reason)
+
+
+def form_schema(sheet: ReviewSheet) -> dict[str, Any]:
+    """The JSON Schema of the form made for this very round: its assets and its people are the only choices.
+
+    There is no default for a decision, and a decision that is not an approval needs a comment. `x-signoff` carries the
+    round and the basis hash of each gate; validators and the UI ignore it.
+    """
+    comment = {"type": "string", "title": "Comment", "maxLength": COMMENT_LIMIT}
+    exception = {
+        "type": "object",
+        "title": "Exception",
+        "properties": {
+            "asset": {"type": "string", "title": "Asset", "enum": [item.choice for item in sheet.items]},
+            "decision": {"type": "string", "title": "Decision", "enum": _DECISIONS},
+            "comment": comment,
+        },
+        "required": ["asset", "decision"],
+        "additionalProperties": False,
+        **_comment_when_negative(),
+    }
+    return {
+        "type": "object",
+        "title": sheet.title,
+        "properties": {
+            "decision": {
+                "type": "string",
+                "title": "Decision",
+                "description": "For every asset that is not listed under exceptions.",
+                "enum": _DECISIONS,
+                "position": 0,
+            },
+            "reviewer": {
+                "type": "string",
+                "title": "Reviewer",
+                "description": "Who you are.",
+                "enum": [reviewer.choice for reviewer in sheet.reviewers],
+                "position": 1,
+            },
+            "comment": {
+                **comment,
+                "description": "Needed when changes are requested or the review is rejected.",
+                "position": 2,
+            },
+            "exceptions": {
+                "type": "array",
+                "title": "Exceptions",
+                "description": "Assets for which you decide otherwise.",
+                "items": exception,
+                "maxItems": len(sheet.items),
+                "position": 3,
+            },
+        },
+        "required": ["decision", "reviewer"],
+        "additionalProperties": False,
+        **_comment_when_negative(),
+        "x-signoff": {
+            "review": sheet.review_id,
+            "round": sheet.round,
+            "basis": {str(item.gate_id): item.basis for item in sheet.items},
+        },
+    }
+
+
+def read_answer(raw: Mapping[str, Any] | None, sheet: ReviewSheet) -> Answer | Refusal:
+    """Decide whether a submitted form is a complete answer to this round; nothing is guessed, trimmed or defaulted.
+
+    `raw` is what Prefect stored (None: the run was resumed without a form). The ledger is asked afterwards whether
+    these people may decide these gates now.
+    """
+    try:
+        return _read_form(raw, sheet)
+    except _Unreadable as unreadable:
+        return unreadable.refusal
+
+
+def _comment_when_negative() -> dict[str, Any]:
+    return {
+        "if": {"properties": {"decision": {"enum": _NEGATIVE}}, "required": ["decision"]},
+        "then": {"properties": {"comment": {"type": "string", "minLength": 1}}, "required": ["comment"]},
+    }
+
+
+def _read_form(raw: Mapping[str, Any] | None, sheet: ReviewSheet) -> Answer:
+    if raw is None:
+        raise _Unreadable("", "The run was resumed without its form. Open the run, choose Resume and fill the form in.")
+    fields = _read_object("", raw, {"decision", "reviewer", "comment", "exceptions"})
+    decision, comment = _read_verdict("", fields)
+    people = {reviewer.choice: reviewer for reviewer in sheet.reviewers}
+    reviewer = people[_read_choice("reviewer", fields.get("reviewer"), list(people))]
+    exceptions = _read_exceptions(fields.get("exceptions"), sheet)
+    decisions = [GateDecision(item.gate_id, *exceptions.get(item.choice, (decision, comment))) for item in sheet.items]
+    return Answer(reviewer.person_id, reviewer.principal_id, tuple(decisions))
+
+
+def _read_exceptions(value: Any, sheet: ReviewSheet) -> dict[str, tuple[Decision, str | None]]:
+    if value is None:
+        return {}
+    if not isinstance(value, list):
+        raise _Unreadable("exceptions", f"Exceptions must be a list; found {_kind(value)}.")
+    choices = [item.choice for item in sheet.items]
+    if len(value) > len(choices):
+        raise _Unreadable("exceptions", f"{len(value)} exceptions for {len(choices)} assets: list each asset once.")
+    read: dict[str, tuple[Decision, str | None]] = {}
+    for index, entry in enumerate(value):
+        at = f"exceptions[{index}]"
+        fields = _read_object(at, entry, {"asset", "decision", "comment"})
+        asset = _read_choice(f"{at}.asset", fields.get("asset"), choices)
+        if asset in read:
+            raise _Unreadable(f"{at}.asset", f"“{asset}” is listed twice: one exception for each asset.")
+        read[asset] = _read_verdict(f"{at}.", fields)
+    return read
+
+
+def _read_verdict(prefix: str, fields: Mapping[str, Any]) -> tuple[Decision, str | None]:
+    decision = Decision(_read_choice(f"{prefix}decision", fields.get("decision"), _DECISIONS))
+    comment = _read_comment(f"{prefix}comment", fields.get("comment"))
+    if comment is None and decision is not Decision.APPROVE:
+        said = decision.replace("_", " ")
+        raise _Unreadable(f"{prefix}comment", f"“{said}” needs a comment that says what is wrong.")
+    return decision, comment
+
+
+def _read_comment(field: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise _Unreadable(field, f"A comment must be text; found {_kind(value)}.")
+    if len(value) > COMMENT_LIMIT:
+        raise _Unreadable(field, f"A comment has at most {COMMENT_LIMIT:,} characters; this one has {len(value):,}.")
+    for char in value:
+        if unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\r\t":
+            raise _Unreadable(field, f"A comment holds the character U+{ord(char):04X}, which is not text: remove it.")
+    return value.strip() or None
+
+
+def _read_choice(field: str, value: Any, choices: list[str]) -> str:
+    if isinstance(value, str) and value in choices:
+        return value
+    offered = ", ".join(f"“{choice}”" for choice in choices[:10]) + (", …" if len(choices) > 10 else "")
+    if value is None:
+        raise _Unreadable(field, f"{field} is missing: choose one of {offered}.")
+    found = f"“{value[:60]}”" if isinstance(value, str) else _kind(value)
+    raise _Unreadable(field, f"{field} is {found}: choose one of {offered}.")
+
+
+def _read_object(field: str, value: Any, names: set[str]) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _Unreadable(field, f"{field or 'The form'} must be an object; found {_kind(value)}.")
+    if _HYDRATED in value:
+        raise _Unreadable(field, f"{field or 'The form'} holds a Prefect reference; write the value itself.")
+    if unknown := sorted(str(name)[:40] for name in value if name not in names):
+        known = ", ".join(sorted(names))
+        raise _Unreadable(field, f"{field or 'The form'} holds unknown fields {', '.join(unknown)}; known: {known}.")
+    return value
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number", str: "text"}
+    if isinstance(value, Mapping) and _HYDRATED in value:
+        return "a Prefect reference"
+    return names.get(type(value), type(value).__name__)

@@ -1,0 +1,93 @@
+"""The text above the form of a review: why it is here again, contact sheet, a row an asset, earlier comments."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+from policies.review_sheet import ReviewItem, ReviewSheet
+from policies.shown_text import markdown_link, markdown_text
+
+KEY_LIMIT = 90
+TEXT_LIMIT = 400
+_HEAD = "| # | asset | recognised as | rights | original |\n|---:|---|---|---|---|"
+_BYTES_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+def form_description(sheet: ReviewSheet) -> str:
+    """Markdown that the Prefect UI shows with the form: reason, contact sheet, table of assets, comments, due time.
+
+    Everything that comes from assets, people or findings is escaped (`markdown_text`).
+    """
+    parts = [_reason(sheet), _heading(sheet), _picture(sheet), _table(sheet.items), _earlier_comments(sheet.items)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def size_text(size_bytes: int) -> str:
+    """A size for people, in binary units.
+
+    >>> size_text(900), size_text(2_500_000)
+    ('900 bytes', '2.4 MiB')
+    """
+    size, unit = float(size_bytes), 0
+    while size >= 1024 and unit < len(_BYTES_UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{size_bytes} bytes" if unit == 0 else f"{size:.1f} {_BYTES_UNITS[unit]}"
+
+
+def _reason(sheet: ReviewSheet) -> str:
+    if sheet.reason is None:
+        return ""
+    earlier = f" {markdown_link('The earlier round', sheet.previous_run_url)}" if sheet.previous_run_url else ""
+    return f"> **Here again:** {markdown_text(sheet.reason, TEXT_LIMIT)}{earlier}"
+
+
+def _heading(sheet: ReviewSheet) -> str:
+    count = len(sheet.items)
+    assets = "1 asset" if count == 1 else f"{count} assets"
+    due = f", due **{markdown_text(sheet.due_text)}**" if sheet.due_text else ""
+    stage, collection, policy = (markdown_text(name) for name in (sheet.stage, sheet.collection, sheet.policy_name))
+    return (
+        f"**{assets}** of {collection}, stage **{stage}**, policy {policy}{due}.\n\n"
+        "One decision is for every asset; what differs goes under *exceptions*. "
+        "Who you are is declared, not authenticated: choose yourself only."
+    )
+
+
+def _picture(sheet: ReviewSheet) -> str:
+    if sheet.contact_sheet is None:
+        return ""
+    media_type = "image/png" if sheet.contact_sheet.startswith(b"\x89PNG") else "image/jpeg"
+    return f"![Contact sheet](data:{media_type};base64,{b64encode(sheet.contact_sheet).decode('ascii')})"
+
+
+def _table(items: tuple[ReviewItem, ...]) -> str:
+    return "\n".join([_HEAD, *(_row(item) for item in items)])
+
+
+def _row(item: ReviewItem) -> str:
+    facts = f"v{item.version_number} · {markdown_text(item.media_type)} · {size_text(item.size_bytes)}"
+    changed = f"<br>**changed: {markdown_text(item.changed_since, TEXT_LIMIT)}**" if item.changed_since else ""
+    asset = f"{markdown_text(item.key, KEY_LIMIT)}<br>{facts}{changed}"
+    rights = "<br>".join(
+        [f"**{markdown_text(item.clearance)}**", *(markdown_text(reason, TEXT_LIMIT) for reason in item.reasons)]
+    )
+    link = markdown_link("open", item.link) if item.link else "—"
+    return f"| {item.position} | {asset} | {_recognised(item)} | {rights} | {link} |"
+
+
+def _recognised(item: ReviewItem) -> str:
+    if item.label is None:
+        return f"not recognised: {markdown_text(item.abstained, TEXT_LIMIT)}" if item.abstained else "not classified"
+    numbers = [
+        f"{name} {value:.2f}" for name, value in (("score", item.score), ("margin", item.margin)) if value is not None
+    ]
+    return f"{markdown_text(item.label)}<br>{', '.join(numbers)}" if numbers else markdown_text(item.label)
+
+
+def _earlier_comments(items: tuple[ReviewItem, ...]) -> str:
+    lines = [
+        f"- **{item.position}** {markdown_text(comment, TEXT_LIMIT)}"
+        for item in items
+        for comment in item.earlier_comments
+    ]
+    return "\n".join(["**Said before**", "", *lines]) if lines else ""

@@ -1,0 +1,79 @@
+"""Foreign words made safe to show: names, labels and comments cannot format, link, reorder or run anything."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+NAME_LIMIT = 60
+"""Characters of a file name that are shown; longer ones are cut in the middle, where names differ least."""
+
+_MARKDOWN = re.compile(r"[!-/:-@\[-`{-~]")
+_TEMPLATE = re.compile(r"\{(?=[{%#])|(?<=[}%#])\}")
+_AUTOLINK = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
+_URL_UNSAFE = re.compile(r"[^A-Za-z0-9\-._~:/?#@!$&'*+,;=%]")
+_WORD_JOINER = "\N{WORD JOINER}"
+_ISOLATE, _POP = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """Shorten `text` to `limit` characters (at least 3) by leaving out its middle.
+
+    >>> cut_middle("campaigns/spring/hero-final.jpg", 15)
+    'campaig…nal.jpg'
+    """
+    if len(text) <= limit:
+        return text
+    tail = (limit - 1) // 2
+    return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def plain_text(text: str, limit: int = NAME_LIMIT) -> str:
+    """One line of `text` in which nothing is invisible and nothing opens a template.
+
+    Whitespace becomes one space; control, format (bidirectional marks, zero-width), surrogate and unassigned characters
+    are spelt out; right-to-left words are isolated, so that they cannot reorder what stands beside them.
+
+    >>> plain_text("invoice\u202egpj.exe")
+    'invoice⟨U+202E⟩gpj.exe'
+    >>> plain_text("{{ secret }}")
+    '❴{ secret }❵'
+    """
+    line = cut_middle(" ".join(text.split()), limit)
+    visible = "".join(_spell_out(char) if unicodedata.category(char)[0] == "C" else char for char in line)
+    harmless = _TEMPLATE.sub(lambda match: "❴" if match[0] == "{" else "❵", visible)
+    if any(unicodedata.bidirectional(char) in {"R", "AL", "AN"} for char in harmless):
+        return f"{_ISOLATE}{harmless}{_POP}"
+    return harmless
+
+
+def markdown_text(text: str, limit: int = NAME_LIMIT) -> str:
+    """`text` as one line of markdown that renders as exactly these characters: no format, table cell, HTML or link.
+
+    Punctuation is written as numeric references, which no markdown parser reads as markup; a word joiner stands where
+    a renderer would make a link of plain text.
+
+    >>> markdown_text("a|b*c")
+    'a&#124;b&#42;c'
+    """
+    unlinked = _AUTOLINK.sub(_WORD_JOINER, plain_text(text, limit))
+    return _MARKDOWN.sub(lambda match: f"&#{ord(match[0])};", unlinked)
+
+
+def markdown_link(label: str, url: str) -> str:
+    """A markdown link with an escaped label, or the bare label where `url` is not http(s).
+
+    >>> markdown_link("open", "http://s3/a b?x=1&y=2")
+    '[open](<http://s3/a%20b?x=1&amp;y=2>)'
+    >>> markdown_link("open", "javascript:alert(1)")
+    'open'
+    """
+    shown = markdown_text(label)
+    if not url.lower().startswith(("http://", "https://")):
+        return shown
+    quoted = _URL_UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "replace")), url)
+    return f"[{shown}](<{quoted.replace('&', '&amp;')}>)"
+
+
+def _spell_out(char: str) -> str:
+    return f"⟨U+{ord(char):04X}⟩"
