@@ -1,0 +1,57 @@
+"""Errors of the tasks package: what a retry may cure, and what it never will."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class TaskError(Exception):
+    """Base of everything that a task can fail with."""
+
+
+class TransientError(TaskError):
+    """The same call may succeed later: a service that is away, a lock, a time-out. Only these are retried."""
+
+
+class PermanentError(TaskError):
+    """The same call fails again until somebody changes something; the message says what."""
+
+
+class ClockUnreadable(PermanentError, ValueError):
+    """The text names no clock."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"clock is {found!r}; allowed are 'system', an instant with its zone such as 2026-11-24T09:00:00Z "
+            f"(time stands still), or an offset such as +3d, -2h or +90m"
+        )
+        self.found = found
+
+    def __reduce__(self) -> tuple[type[ClockUnreadable], tuple[str]]:
+        return (type(self), (self.found,))
+
+
+@dataclass(frozen=True, slots=True)
+class SettingProblem:
+    """One setting that cannot be used: where it was set, its dotted name, what is wrong, the nearest right name."""
+
+    origin: str
+    field: str
+    problem: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        tail = f" (did you mean {self.hint}?)" if self.hint else ""
+        return f"{self.origin}: {self.field}: {self.problem}{tail}"
+
+
+class SettingsInvalid(PermanentError):
+    """The settings are refused as a whole; `problems` says each reason."""
+
+    def __init__(self, problems: Sequence[SettingProblem]) -> None:
+        super().__init__("The settings cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems))
+        self.problems = tuple(problems)
+
+    def __reduce__(self) -> tuple[type[SettingsInvalid], tuple[tuple[SettingProblem, ...]]]:
+        return (type(self), (self.problems,))

@@ -1,0 +1,200 @@
+"""The settings themselves: every value that can be configured, typed, described and with its default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tasks.clock import Clock, clock_from
+
+DEFAULT: Final = "default"
+"""The origin of a value that nobody set."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Credentials(_Section):
+    """One S3 identity."""
+
+    access_key: str
+    secret_key: SecretStr
+
+
+class Buckets(_Section):
+    """The four buckets of Signoff."""
+
+    intake: str = Field(default="intake", description="the source; never written to")
+    workspace: str = Field(default="workspace", description="private: masters, thumbnails, seals, exports")
+    library: str = Field(default="library", description="what consumers read: published versions and nothing else")
+    archive: str = Field(default="archive", description="withdrawn and retained masters")
+
+
+class S3Settings(_Section):
+    """The object store. Without credentials the usual AWS sources (profile, role, environment) are used."""
+
+    endpoint: str | None = Field(default=None, description="address of the S3 service; none: the embedded one, or AWS")
+    region: str = Field(default="us-east-1", description="S3 region, signed into every request")
+    service: Credentials | None = Field(default=None, description="identity of Signoff itself")
+    source: Credentials | None = Field(default=None, description="identity of submitters: the intake bucket only")
+    consumer: Credentials | None = Field(default=None, description="identity of consumers: reads the library only")
+    buckets: Buckets = Buckets()
+
+
+class DatabaseSettings(_Section):
+    """The ledger's database."""
+
+    url: str | None = Field(default=None, description="SQLAlchemy address; none: SQLite in <home>/ledger.db")
+
+
+class PrefectSettings(_Section):
+    """The Prefect server and the work pool whose workers run the flows."""
+
+    api_url: str | None = Field(default=None, description="address of the Prefect API; none: the embedded server")
+    work_pool: str = Field(default="signoff", description="work pool of the deployments")
+    worker_limit: int = Field(default=8, ge=1, description="flow runs that the embedded worker executes at once")
+
+
+class IngestSettings(_Section):
+    """What is listed, and how the listing is cut into shards."""
+
+    prefix: str = Field(default="", description="only keys of the intake bucket that begin so")
+    shard_size: int = Field(default=256, ge=1, description="assets a shard, at most")
+    shard_bytes: int = Field(
+        default=512 * 1024**2, ge=1, description="bytes a shard, at most; one larger asset is a shard"
+    )
+    processes: int = Field(default=2, ge=1, description="shards screened at once on this machine")
+
+
+class ScheduleSettings(_Section):
+    """When the deployments run, as cron in UTC. The minutes are staggered: sweeps seldom start together."""
+
+    ingest_assets: str = Field(default="*/5 * * * *", description="list, screen, route, park")
+    carry_out_effects: str = Field(default="1-59/2 * * * *", description="publish, withdraw, archive what is open")
+    enforce_deadlines: str = Field(
+        default="2-59/5 * * * *", description="remind, escalate, end; park again what lost its run"
+    )
+    apply_archive_policy: str = Field(default="30 2 * * *", description="plan, and apply what is approved")
+    refresh_metrics: str = Field(default="17 * * * *", description="ledger to DuckDB")
+
+    @field_validator("*")
+    @classmethod
+    def _five_fields(cls, value: str) -> str:
+        if len(value.split()) != 5:
+            raise ValueError(f"is {value!r}; a cron expression has five fields, such as '*/5 * * * *'")
+        return value
+
+
+class ModelSettings(_Section):
+    """Whether content is classified by models."""
+
+    enabled: bool = Field(default=True, description="off: every version is routed to people unclassified")
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured. Made by `load_settings`, which knows the sources; immutable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SIGNOFF_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    home: Path = Field(default=Path(".signoff"), description="folder of the embedded stack's and the ledger's state")
+    clock: str = Field(default="system", description="system, an instant (time stands still) or an offset such as +3d")
+    policy: Path | None = Field(default=None, description="policy file to activate")
+    roster: Path | None = Field(default=None, description="roster file to import")
+    contracts: str = Field(default="contracts/grants.csv", description="contracts table: key in the workspace bucket")
+    database: DatabaseSettings = DatabaseSettings()
+    s3: S3Settings = S3Settings()
+    prefect: PrefectSettings = PrefectSettings()
+    ingest: IngestSettings = IngestSettings()
+    schedules: ScheduleSettings = ScheduleSettings()
+    models: ModelSettings = ModelSettings()
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read nothing behind the caller's back: `load_settings` merges the sources itself, to know the origins."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @field_validator("clock")
+    @classmethod
+    def _names_a_clock(cls, value: str) -> str:
+        clock_from(value)
+        return value
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Where each value came from: dotted field name → flag, an environment variable, a file, or `default`."""
+        return {name: self._origins.get(name, DEFAULT) for name in flatten_values(self)}
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy address of the ledger, the embedded SQLite file included."""
+        return self.database.url or f"sqlite:///{self.home / 'ledger.db'}"
+
+    @property
+    def analytics_path(self) -> Path:
+        """The DuckDB file that analysts open."""
+        return self.home / "analytics.duckdb"
+
+    def make_clock(self) -> Clock:
+        """Return the clock that `clock` names."""
+        return clock_from(self.clock)
+
+
+def flatten_values(section: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """Return every leaf of a settings section under its dotted name, in the order of declaration."""
+    values: dict[str, Any] = {}
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            values.update(flatten_values(value, f"{prefix}{name}."))
+        else:
+            values[prefix + name] = value
+    return values
+
+
+def public_values(settings: Settings) -> dict[str, str | int | float | bool | None]:
+    """Return every value as it may be shown: secrets masked, passwords taken out of addresses."""
+    shown: dict[str, str | int | float | bool | None] = {}
+    for name, value in flatten_values(settings).items():
+        if isinstance(value, str):
+            shown[name] = hide_password(value)
+        elif value is None or isinstance(value, bool | int | float):
+            shown[name] = value
+        else:
+            shown[name] = str(value)
+    return shown
+
+
+def hide_password(address: str) -> str:
+    """Return an address without its password.
+
+    >>> hide_password("postgresql://signoff:s3cret@db/ledger")
+    'postgresql://signoff:***@db/ledger'
+    """
+    try:
+        password = urlsplit(address).password
+    except ValueError:  # not an address at all
+        return address
+    return address.replace(f":{password}@", ":***@", 1) if password else address
