@@ -7,9 +7,10 @@ from base64 import b64encode
 from policies.review_sheet import ReviewItem, ReviewSheet
 from policies.shown_text import markdown_link, markdown_text
 
-KEY_LIMIT = 90
+CELL_LIMIT = 32
+"""Characters of an unbroken word in the table: the dialog of the UI is about 460 pixels wide."""
 TEXT_LIMIT = 400
-_HEAD = "| # | asset | recognised as | rights | original |\n|---:|---|---|---|---|"
+_HEAD = "| # | asset | findings |\n|---:|---|---|"
 _BYTES_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -37,8 +38,8 @@ def size_text(size_bytes: int) -> str:
 def _reason(sheet: ReviewSheet) -> str:
     if sheet.reason is None:
         return ""
-    earlier = f" {markdown_link('The earlier round', sheet.previous_run_url)}" if sheet.previous_run_url else ""
-    return f"> **Here again:** {markdown_text(sheet.reason, TEXT_LIMIT)}{earlier}"
+    earlier = f" · {markdown_link('The earlier round', sheet.previous_run_url)}" if sheet.previous_run_url else ""
+    return f"**Here again:** {markdown_text(sheet.reason, TEXT_LIMIT)}{earlier}"
 
 
 def _heading(sheet: ReviewSheet) -> str:
@@ -49,7 +50,8 @@ def _heading(sheet: ReviewSheet) -> str:
     return (
         f"**{assets}** of {collection}, stage **{stage}**, policy {policy}{due}.\n\n"
         "One decision is for every asset; what differs goes under *exceptions*. "
-        "Who you are is declared, not authenticated: choose yourself only."
+        "Who you are is declared, not authenticated: choose yourself only. "
+        "Links open in this tab: hold Ctrl or Cmd to keep the form."
     )
 
 
@@ -65,23 +67,34 @@ def _table(items: tuple[ReviewItem, ...]) -> str:
 
 
 def _row(item: ReviewItem) -> str:
-    facts = f"v{item.version_number} · {markdown_text(item.media_type)} · {size_text(item.size_bytes)}"
-    changed = f"<br>**changed: {markdown_text(item.changed_since, TEXT_LIMIT)}**" if item.changed_since else ""
-    asset = f"{markdown_text(item.key, KEY_LIMIT)}<br>{facts}{changed}"
-    rights = "<br>".join(
-        [f"**{markdown_text(item.clearance)}**", *(markdown_text(reason, TEXT_LIMIT) for reason in item.reasons)]
-    )
-    link = markdown_link("open", item.link) if item.link else "—"
-    return f"| {item.position} | {asset} | {_recognised(item)} | {rights} | {link} |"
+    return f"| {item.position} | {'<br>'.join(_asset_lines(item))} | {'<br>'.join(_finding_lines(item))} |"
+
+
+def _asset_lines(item: ReviewItem) -> list[str]:
+    folder, _, name = item.key.rpartition("/")
+    opened = f" · {markdown_link('open', item.link)}" if item.link else ""  # one UI shows escapes inside a link's label
+    lines = [f"**{markdown_text(name or item.key, CELL_LIMIT)}**{opened}"]
+    lines.append(markdown_text(f"{folder}/", CELL_LIMIT) if folder else "")
+    lines.append(f"v{item.version_number} · {markdown_text(item.media_type, CELL_LIMIT)}")
+    lines.append(size_text(item.size_bytes))
+    return [line for line in lines if line]
+
+
+def _finding_lines(item: ReviewItem) -> list[str]:
+    changed = [f"**changed: {markdown_text(item.changed_since, TEXT_LIMIT)}**"] if item.changed_since else []
+    rights = [
+        f"rights: **{markdown_text(item.clearance)}**",
+        *(markdown_text(text, TEXT_LIMIT) for text in item.reasons),
+    ]
+    return [*changed, _recognised(item), *rights]
 
 
 def _recognised(item: ReviewItem) -> str:
     if item.label is None:
         return f"not recognised: {markdown_text(item.abstained, TEXT_LIMIT)}" if item.abstained else "not classified"
-    numbers = [
-        f"{name} {value:.2f}" for name, value in (("score", item.score), ("margin", item.margin)) if value is not None
-    ]
-    return f"{markdown_text(item.label)}<br>{', '.join(numbers)}" if numbers else markdown_text(item.label)
+    score = "" if item.score is None else f" {item.score:.2f}"
+    margin = "" if item.margin is None else f" (margin {item.margin:.2f})"
+    return f"**{markdown_text(item.label)}**{score}{margin}"
 
 
 def _earlier_comments(items: tuple[ReviewItem, ...]) -> str:

@@ -11,7 +11,7 @@ NAME_LIMIT = 60
 _MARKDOWN = re.compile(r"[!-/:-@\[-`{-~]")
 _TEMPLATE = re.compile(r"\{(?=[{%#])|(?<=[}%#])\}")
 _AUTOLINK = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
-_URL_UNSAFE = re.compile(r"[^A-Za-z0-9\-._~:/?#@!$&'*+,;=%]")
+_URL_UNSAFE = re.compile(r"[^A-Za-z0-9\-._~:/?#@!$&'*+,=%]")
 _WORD_JOINER = "\N{WORD JOINER}"
 _ISOLATE, _POP = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 
@@ -48,23 +48,23 @@ def plain_text(text: str, limit: int = NAME_LIMIT) -> str:
 
 
 def markdown_text(text: str, limit: int = NAME_LIMIT) -> str:
-    """`text` as one line of markdown that renders as exactly these characters: no format, table cell, HTML or link.
+    r"""`text` as one line of markdown that renders as exactly these characters: no format, table cell, HTML or link.
 
-    Punctuation is written as numeric references, which no markdown parser reads as markup; a word joiner stands where
-    a renderer would make a link of plain text.
+    Punctuation is escaped with backslashes, which both Prefect UIs read (one of them shows numeric references as they
+    are); a word joiner stands where a renderer would make a link of plain text even so.
 
-    >>> markdown_text("a|b*c")
-    'a&#124;b&#42;c'
+    >>> print(markdown_text("a|b*c"))
+    a\|b\*c
     """
     unlinked = _AUTOLINK.sub(_WORD_JOINER, plain_text(text, limit))
-    return _MARKDOWN.sub(lambda match: f"&#{ord(match[0])};", unlinked)
+    return _MARKDOWN.sub(lambda match: f"\\{match[0]}", unlinked)
 
 
 def markdown_link(label: str, url: str) -> str:
     """A markdown link with an escaped label, or the bare label where `url` is not http(s).
 
     >>> markdown_link("open", "http://s3/a b?x=1&y=2")
-    '[open](<http://s3/a%20b?x=1&amp;y=2>)'
+    '[open](<http://s3/a%20b?x=1&y=2>)'
     >>> markdown_link("open", "javascript:alert(1)")
     'open'
     """
@@ -72,7 +72,7 @@ def markdown_link(label: str, url: str) -> str:
     if not url.lower().startswith(("http://", "https://")):
         return shown
     quoted = _URL_UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "replace")), url)
-    return f"[{shown}](<{quoted.replace('&', '&amp;')}>)"
+    return f"[{shown}](<{quoted}>)"
 
 
 def _spell_out(char: str) -> str:
