@@ -1,0 +1,169 @@
+"""The roster file: who the people are, which groups they form, who stands in for whom.
+
+The policy names groups and never persons; the roster says who they are. `undefined_groups` compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from policies.document import Name, PolicyDocument
+from policies.errors import Problem, RosterInvalid
+from policies.validation import Section, nearest_word, problem_at, read_document
+from policies.yaml_source import Path, YamlSource
+
+Handle = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+"""Short name of a person: small letters, digits, `.`, `-` and `_`."""
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
+
+
+class Person(Section):
+    """Somebody who can be asked."""
+
+    handle: Handle
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    email: Email | None = None
+
+
+class Delegation(Section):
+    """One person hands their part to another for a time."""
+
+    principal: Handle
+    delegate: Handle
+    starts_at: AwareDatetime = Field(alias="from")
+    ends_at: AwareDatetime = Field(alias="until")
+
+
+class RosterDocument(Section):
+    """People, the groups they form, and their absences."""
+
+    people: Annotated[tuple[Person, ...], Field(min_length=1)]
+    groups: Annotated[dict[Name, Annotated[tuple[Handle, ...], Field(min_length=1)]], Field(min_length=1)]
+    delegations: tuple[Delegation, ...] = ()
+
+
+def load_roster(text: str, filename: str) -> RosterDocument:
+    """The roster in `text`; raises `RosterInvalid` with every problem if there is one.
+
+    `filename` is only named in problems; nothing is opened.
+    """
+    roster, source, problems = read_document(RosterDocument, text, filename)
+    if roster is not None:
+        problems = [*_repeated_people(roster, source), *_group_faults(roster, source)]
+        problems += _delegation_faults(roster, source)
+        problems.sort(key=lambda problem: problem.line)
+    if roster is None or problems:
+        raise RosterInvalid(tuple(problems))
+    return roster
+
+
+def undefined_groups(policy: PolicyDocument, roster: RosterDocument) -> list[Problem]:
+    """Groups that `policy` names and `roster` does not have, each with its place in the policy file."""
+    known = sorted(roster.groups)
+    return [
+        problem_at(policy.source, path, f"the group {group!r}", f"a group of the roster: {', '.join(known)}", near)
+        for path, group in groups_named(policy)
+        if group not in roster.groups
+        for near in [nearest_word(group, known)]
+    ]
+
+
+def unreachable_quorums(policy: PolicyDocument, roster: RosterDocument) -> list[Problem]:
+    """Stages whose group is smaller than their quorum, each with its place in the policy file."""
+    return [
+        problem_at(
+            policy.source,
+            ("approval", "stages", position, "quorum"),
+            f"{stage.quorum}",
+            f"at most {size}, as {stage.reviewers} has {size} people in the roster",
+        )
+        for position, stage in enumerate(policy.approval.stages)
+        for size in [len(roster.groups.get(stage.reviewers, ()))]
+        if stage.reviewers in roster.groups and stage.quorum > size
+    ]
+
+
+def groups_named(policy: PolicyDocument) -> Iterator[tuple[Path, str]]:
+    """Every group that must act or wait by `policy`, with the path of the field that names it.
+
+    A collection's `submitter` is not among them: it may be an outside party that nobody asks to decide.
+    """
+    for position, collection in enumerate(policy.collections):
+        yield ("collections", position, "owner"), collection.owner
+    quarantine: Path = ("screening", "quarantine")
+    yield (*quarantine, "owner"), policy.screening.quarantine.owner
+    ladders = [
+        ((*quarantine, "deadline"), policy.screening.quarantine.deadline),
+        (("approval", "changes_requested"), policy.approval.changes_requested),
+    ]
+    for position, stage in enumerate(policy.approval.stages):
+        yield ("approval", "stages", position, "reviewers"), stage.reviewers
+        ladders.append((("approval", "stages", position, "deadline"), stage.deadline))
+    for path, deadline in ladders:
+        for rung, escalation in enumerate(deadline.escalate):
+            yield (*path, "escalate", rung, "to"), escalation.to
+
+
+def _repeated_people(roster: RosterDocument, source: YamlSource) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for position, person in enumerate(roster.people):
+        if person.handle in seen:
+            yield problem_at(source, ("people", position, "handle"), repr(person.handle), "each handle once")
+        seen.add(person.handle)
+
+
+def _group_faults(roster: RosterDocument, source: YamlSource) -> Iterator[Problem]:
+    handles = sorted({person.handle for person in roster.people})
+    for group, members in roster.groups.items():
+        for position, handle in enumerate(members):
+            path = ("groups", group, position)
+            if handle not in handles:
+                yield problem_at(
+                    source, path, f"the unknown handle {handle!r}", "a handle of people", nearest_word(handle, handles)
+                )
+            if handle in members[:position]:
+                yield problem_at(source, path, f"the handle {handle!r} a second time", "each handle once in a group")
+
+
+def _delegation_faults(roster: RosterDocument, source: YamlSource) -> Iterator[Problem]:
+    handles = sorted({person.handle for person in roster.people})
+    for position, delegation in enumerate(roster.delegations):
+        path = ("delegations", position)
+        for field in ("principal", "delegate"):
+            handle = getattr(delegation, field)
+            if handle not in handles:
+                yield problem_at(
+                    source,
+                    (*path, field),
+                    f"the unknown handle {handle!r}",
+                    "a handle of people",
+                    nearest_word(handle, handles),
+                )
+        if delegation.starts_at >= delegation.ends_at:
+            yield problem_at(source, (*path, "until"), delegation.ends_at.isoformat(), "an instant after `from`")
+        if _leads_back(delegation, roster.delegations):
+            yield problem_at(
+                source,
+                (*path, "delegate"),
+                f"{delegation.delegate!r}, whose part comes back to {delegation.principal!r}",
+                "delegations that do not go in a circle at any time",
+            )
+
+
+def _leads_back(start: Delegation, delegations: tuple[Delegation, ...]) -> bool:
+    """Whether `start`'s part can come back to its principal while all delegations on the way run at once."""
+    waiting = [(start.delegate, start.starts_at, start.ends_at)]
+    seen = set(waiting)
+    while waiting:
+        holder, begins, ends = waiting.pop()
+        if holder == start.principal:
+            return True
+        for step in delegations:
+            overlap = (step.delegate, max(begins, step.starts_at), min(ends, step.ends_at))
+            if step.principal == holder and overlap[1] < overlap[2] and overlap not in seen:
+                seen.add(overlap)
+                waiting.append(overlap)
+    return False
