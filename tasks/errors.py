@@ -55,3 +55,37 @@ class SettingsInvalid(PermanentError):
 
     def __reduce__(self) -> tuple[type[SettingsInvalid], tuple[tuple[SettingProblem, ...]]]:
         return (type(self), (self.problems,))
+
+
+class PrefectAway(TransientError):
+    """The Prefect API cannot be reached, or is busy beyond patience."""
+
+
+class PrefectRefused(PermanentError):
+    """The Prefect API refuses a request; `status` is the HTTP status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+    def __reduce__(self) -> tuple[type[PrefectRefused], tuple[str, int]]:
+        return (type(self), (str(self), self.status))
+
+
+class StorageAway(TransientError):
+    """The object store cannot be reached."""
+
+
+class BucketUnfit(PermanentError):
+    """A bucket is missing, or is not what its purpose demands."""
+
+
+class ReviewRunLost(PermanentError):
+    """The flow run of a review ended without a decision; the review needs a new round."""
+
+    def __init__(self, flow_run_id: str, state: str) -> None:
+        super().__init__(f"flow run {flow_run_id} ended as {state} without a decision: park the review in a new round")
+        self.flow_run_id, self.state = flow_run_id, state
+
+    def __reduce__(self) -> tuple[type[ReviewRunLost], tuple[str, str]]:
+        return (type(self), (self.flow_run_id, self.state))

@@ -1,0 +1,137 @@
+"""Park one round of a review as a suspended flow run, in three calls; read, answer and close it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tasks.errors import ReviewRunLost
+from tasks.prefect_api import PrefectApi, StateChange
+
+SCHEMA, DESCRIPTION, RESPONSE = "schema", "description", "response"
+_KEYSET = {key: key for key in (SCHEMA, DESCRIPTION, RESPONSE)}
+NEVER = timedelta(days=3650)
+"""A suspension that times out fails its run and calls nobody: deadlines are the ledger's, not Prefect's."""
+_REASON_LIMIT = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedRun:
+    """A parked round: `created` is False if an earlier attempt made the run.
+
+    `schema` is the form that the reviewer really has, which an earlier attempt may have written: what was shown (its
+    `x-signoff`) is to be recorded from it, not from what would be shown now. It is None once the run was resumed.
+    """
+
+    flow_run_id: str
+    url: str
+    created: bool
+    schema: Mapping[str, Any] | None
+
+
+def park_run(
+    api: PrefectApi,
+    deployment: str,
+    idempotency_key: str,
+    name: str,
+    tags: Sequence[str],
+    schema: Mapping[str, Any],
+    description: str,
+    timeout: timedelta = NEVER,
+) -> ParkedRun:
+    """Make a flow run that waits for a person, suspended from birth: no process runs, nothing waits for a worker.
+
+    The run is born suspended, so the key makes “parked exactly once” one statement of the server's database. The schema
+    is written last, and the server resumes no run whose schema is missing: no form is answered before it is complete.
+    Called again after a crash anywhere, it finds the run and writes what is missing; a run that was resumed meanwhile
+    is left alone. One caller a key at a time. Raises ReviewRunLost, PrefectAway, PrefectRefused.
+    """
+    state = _suspended(idempotency_key, datetime.now(UTC) + timeout)
+    run, created = api.create_run(deployment, idempotency_key=idempotency_key, name=name, tags=tags, state=state)
+    if run.is_lost:
+        raise ReviewRunLost(run.flow_run_id, run.name)
+    url = api.run_url(run.flow_run_id)
+    if not run.is_parked:
+        return ParkedRun(run.flow_run_id, url, created, None)
+    shown = None if created else _read_schema(api, run.flow_run_id)
+    if shown is None:
+        if not created:
+            api.delete_input(run.flow_run_id, DESCRIPTION)  # of an attempt that never became a form
+        api.write_input(run.flow_run_id, DESCRIPTION, json.dumps(description))
+        api.write_input(run.flow_run_id, SCHEMA, json.dumps(schema))
+        shown = schema
+    return ParkedRun(run.flow_run_id, url, created, shown)
+
+
+def renew_description(api: PrefectApi, flow_run_id: str, description: str) -> None:
+    """Replace the text above the form of a parked run, whose links live shorter than the review."""
+    api.delete_input(flow_run_id, DESCRIPTION)
+    api.write_input(flow_run_id, DESCRIPTION, json.dumps(description))
+
+
+def read_response(api: PrefectApi, flow_run_id: str) -> Any:
+    """The form as it was submitted, None if the run was resumed without one or it was read and deleted before.
+
+    Whoever reaches the API can write it: it is data of a stranger until `policies.review_form.read_answer` accepts it.
+    Text that is no JSON comes back as that text, which no form accepts.
+    """
+    text = api.read_input(flow_run_id, RESPONSE)
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def delete_inputs(api: PrefectApi, flow_run_id: str) -> None:
+    """Remove form and answer of a run from Prefect; the answer goes last, for it is what a second attempt needs."""
+    for key in (SCHEMA, DESCRIPTION, RESPONSE):
+        api.delete_input(flow_run_id, key)
+
+
+def resume_run(api: PrefectApi, flow_run_id: str, answer: Mapping[str, Any]) -> StateChange:
+    """Answer a parked run through the same door as the UI; `reason` says what the server found wrong with the form.
+
+    An answer that was accepted while its acknowledgement got lost counts as accepted when it is sent again.
+    """
+    change = api.resume(flow_run_id, answer)
+    if change.accepted or read_response(api, flow_run_id) != dict(answer):
+        return change
+    return StateChange(accepted=True, reason=None)
+
+
+def close_run(api: PrefectApi, flow_run_id: str, reason: str) -> bool:
+    """End a parked round that nobody needs to answer any more; the run says why. False if it was not parked.
+
+    A run that was resumed already is left to `decide_review`, which finds its round closed in the ledger.
+    """
+    run = api.read_run(flow_run_id)
+    if run is None or not run.is_parked:
+        return False
+    state = {"type": "CANCELLED", "name": "Closed", "message": reason[:_REASON_LIMIT]}
+    closed = api.set_state(flow_run_id, state).accepted
+    if closed:
+        delete_inputs(api, flow_run_id)
+    return closed
+
+
+def _suspended(pause_key: str, timeout_at: datetime) -> dict[str, Any]:
+    details = {
+        "pause_key": pause_key,  # explicit: the default is a counter of the process that pauses
+        "pause_reschedule": True,
+        "pause_timeout": timeout_at.isoformat(),
+        "run_input_keyset": _KEYSET,
+    }
+    return {"type": "PAUSED", "name": "Suspended", "state_details": details}
+
+
+def _read_schema(api: PrefectApi, flow_run_id: str) -> Mapping[str, Any] | None:
+    text = api.read_input(flow_run_id, SCHEMA)
+    if text is None:
+        return None
+    schema = json.loads(text)
+    return schema if isinstance(schema, dict) else None

@@ -1,0 +1,208 @@
+"""The few calls of the Prefect REST API that Signoff needs, retried while the server is away or its database locked.
+
+Importing this costs an HTTP client and nothing of Prefect: a resumed run begins with this import.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote, urlsplit
+from uuid import UUID
+
+import httpx
+
+from tasks.errors import PrefectAway, PrefectRefused
+
+RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+"""500 too: that is how the server says “database is locked” where it does not recognise it."""
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
+_TEXT_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Where a flow run stands: `type` is Prefect's (PAUSED, SCHEDULED, …), `name` what the UI shows."""
+
+    flow_run_id: str
+    type: str
+    name: str
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether it waits for a person."""
+        return self.type == "PAUSED"
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it ended, or is ending, without having done its work."""
+        return self.type in {"CANCELLED", "CANCELLING", "CRASHED", "FAILED"}
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """What the server did with a proposed state: `accepted`, or not and why (`reason`)."""
+
+    accepted: bool
+    reason: str | None
+
+
+class PrefectApi:
+    """A connection to one Prefect server; usable from several threads, closed by leaving its context.
+
+    `url` ends in `/api`; `ui_url` is where people find the UI, by default the V2 UI of the same server (a link without
+    `/v2` opens the V1 UI whatever the server's default). `auth_string` is the server's shared `user:password`.
+    `attempts` bounds how often one call is tried; `on_call` hears method and path of every attempt; `wait` sleeps.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        ui_url: str | None = None,
+        auth_string: str | None = None,
+        timeout_s: float = 30.0,
+        attempts: int = 8,
+        on_call: Callable[[str, str], None] | None = None,
+        wait: Callable[[float], None] = time.sleep,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.ui_url = (ui_url or f"{self.url.removesuffix('/api')}/v2").rstrip("/")
+        self._attempts, self._on_call, self._wait = attempts, on_call, wait
+        self._deployments: dict[str, str] = {}
+        basic = {} if auth_string is None else {"Authorization": f"Basic {b64encode(auth_string.encode()).decode()}"}
+        loopback = urlsplit(self.url).hostname in {"127.0.0.1", "localhost", "::1"}
+        self._client = httpx.Client(headers=basic, timeout=timeout_s, trust_env=not loopback, transport=transport)
+
+    def __enter__(self) -> PrefectApi:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    def run_url(self, flow_run_id: str) -> str:
+        """Where a person opens this run."""
+        return f"{self.ui_url}/runs/flow-run/{flow_run_id}"
+
+    def deployment_id(self, deployment: str) -> str:
+        """Find the id of a deployment by `flow/deployment`, or pass an id through; asked once per name."""
+        if _is_uuid(deployment):
+            return deployment
+        if deployment not in self._deployments:
+            flow, _, name = deployment.partition("/")
+            path = f"deployments/name/{quote(flow, safe='')}/{quote(name, safe='')}"
+            self._deployments[deployment] = str(self.call("GET", path).json()["id"])
+        return self._deployments[deployment]
+
+    def create_run(
+        self,
+        deployment: str,
+        *,
+        idempotency_key: str,
+        name: str,
+        tags: Sequence[str],
+        state: Mapping[str, Any],
+    ) -> tuple[RunState, bool]:
+        """Create a run of a deployment in the given state, or find the one that has this key; True if it is new."""
+        body = {"name": name, "tags": list(tags), "idempotency_key": idempotency_key, "state": dict(state)}
+        answer = self.call("POST", f"deployments/{self.deployment_id(deployment)}/create_flow_run", body)
+        return _run_state(answer.json()), answer.status_code == httpx.codes.CREATED
+
+    def read_run(self, flow_run_id: str) -> RunState | None:
+        """Where a run stands, None if the server has no such run."""
+        run = self.find(f"flow_runs/{flow_run_id}")
+        return None if run is None else _run_state(run)
+
+    def set_state(self, flow_run_id: str, state: Mapping[str, Any]) -> StateChange:
+        """Propose a state under the server's rules."""
+        return _state_change(self.call("POST", f"flow_runs/{flow_run_id}/set_state", {"state": dict(state)}))
+
+    def resume(self, flow_run_id: str, run_input: Mapping[str, Any]) -> StateChange:
+        """Resume a suspended run with a filled form, as the UI does; the server checks it against the form's schema."""
+        return _state_change(self.call("POST", f"flow_runs/{flow_run_id}/resume", {"run_input": dict(run_input)}))
+
+    def write_input(self, flow_run_id: str, key: str, value: str) -> bool:
+        """Store an input of a run; False if it has one under this key already, which stays as it is."""
+        answer = self.call("POST", f"flow_runs/{flow_run_id}/input", {"key": key, "value": value}, allow=(409,))
+        return answer.status_code != httpx.codes.CONFLICT
+
+    def read_input(self, flow_run_id: str, key: str) -> str | None:
+        """The text of an input of a run, None if there is none."""
+        answer = self.call("GET", f"flow_runs/{flow_run_id}/input/{key}", allow=(404,))
+        return None if answer.status_code == httpx.codes.NOT_FOUND else answer.text
+
+    def delete_input(self, flow_run_id: str, key: str) -> bool:
+        """Remove an input of a run; False if there was none."""
+        answer = self.call("DELETE", f"flow_runs/{flow_run_id}/input/{key}", allow=(404,))
+        return answer.status_code != httpx.codes.NOT_FOUND
+
+    def find(self, path: str) -> Any:
+        """What the server has at `path`, as JSON; None if there is nothing."""
+        answer = self.call("GET", path, allow=(404,))
+        return None if answer.status_code == httpx.codes.NOT_FOUND else answer.json()
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Send `body` to `path` and return the answer, as JSON; for calls that may be sent twice."""
+        answer = self.call("POST", path, body)
+        return answer.json() if answer.content else None
+
+    def call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, allow: Sequence[int] = ()
+    ) -> httpx.Response:
+        """One API call, tried again while the server is away or too busy.
+
+        Every call here may be sent twice: creation has a key, inputs are unique, states have rules. `allow` are the
+        error statuses that the caller understands. Raises PrefectAway, PrefectRefused.
+        """
+        url, last = f"{self.url}/{path.removeprefix('/')}", "not tried"
+        for attempt in range(self._attempts):
+            if attempt:
+                longest = min(FIRST_WAIT_S * 2 ** (attempt - 1), LONGEST_WAIT_S)
+                self._wait(longest * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, keeps no secret
+            if self._on_call is not None:
+                self._on_call(method, path)
+            try:
+                answer = self._client.request(method, url, json=body)
+            except httpx.TransportError as error:
+                last = f"{type(error).__name__}: {error}"
+                continue
+            if answer.is_success or answer.status_code in allow:
+                return answer
+            found = answer.text[:_TEXT_LIMIT]
+            if answer.status_code not in RETRIED_STATUSES:
+                raise PrefectRefused(f"{method} {url}: HTTP {answer.status_code}: {found}", answer.status_code)
+            last = f"HTTP {answer.status_code}: {found}"
+        raise PrefectAway(f"{method} {url}: no answer in {self._attempts} attempts (last: {last}); is the server up?")
+
+
+def _run_state(run: Mapping[str, Any]) -> RunState:
+    state = run.get("state") or {}
+    return RunState(str(run["id"]), str(state.get("type", "NONE")), str(state.get("name", "none")))
+
+
+def _state_change(answer: httpx.Response) -> StateChange:
+    body = answer.json()  # a refusal is HTTP 200 too: only `status` tells
+    if body["status"] == "ACCEPT":
+        return StateChange(accepted=True, reason=None)
+    return StateChange(accepted=False, reason=str((body.get("details") or {}).get("reason") or body["status"]))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
