@@ -37,11 +37,11 @@ class Instant(TypeDecorator[datetime]):
     impl = sa.BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002 (the signature is SQLAlchemy's)
         """Datetime to microseconds."""
         return None if value is None else to_micros(value)
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Microseconds to datetime."""
         return None if value is None else from_micros(int(value))
 
@@ -65,7 +65,8 @@ def _table(name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
 
 
 def _key(name: str) -> sa.Column[Any]:
-    return sa.Column(name, Key, primary_key=True, autoincrement=True)
+    """A surrogate key; numbers are given out under the lock of the chain's head, so no sequence is needed."""
+    return sa.Column(name, Key, primary_key=True, autoincrement=False)
 
 
 def _text(name: str, **options: Any) -> sa.Column[Any]:
@@ -189,6 +190,7 @@ versions = _table(
     sa.UniqueConstraint("asset_id", "number"),
     sa.UniqueConstraint("asset_id", "sha256"),
     sa.Index("ix_versions_state", "state"),
+    sa.Index("ix_versions_policy_sha256", "policy_sha256"),
     sa.Index("ix_versions_sha256", "sha256"),
     sa.Index(
         "uq_versions_published",
@@ -479,6 +481,13 @@ events = _table(
     _text("body"),  # canonical JSON (RFC 8785) of the whole event: these are the hashed bytes
     _text("hash"),  # SHA-256 over the previous hash and the body, hex
     sa.Index("ix_events_version_id", "version_id"),
+    sa.Index(
+        "uq_events_effect_id",
+        "effect_id",
+        unique=True,
+        sqlite_where=sa.text("effect_id IS NOT NULL AND to_state IS NOT NULL"),
+        postgresql_where=sa.text("effect_id IS NOT NULL AND to_state IS NOT NULL"),
+    ),
 )
 
 chain_head = _table(  # one row; its lock is what gives sequence numbers out

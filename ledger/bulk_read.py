@@ -1,0 +1,255 @@
+"""Bulk reads of the ledger as Arrow, many rows at a time, from one consistent snapshot, for SQLite and PostgreSQL.
+
+Readers get Arrow record batches, never rows: through ADBC they cost no Python object a cell. What is read together
+belongs together: a `LedgerSnapshot` sees the ledger as it stood at its first read, whatever is written meanwhile.
+Instants arrive as UTC timestamps in microseconds, booleans as booleans, on both databases alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import adbc_driver_manager
+import pyarrow as pa  # type: ignore[import-untyped]
+import sqlalchemy as sa
+from adbc_driver_manager import dbapi
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Dialect, make_url
+
+from ledger.errors import LedgerError, LedgerSchemaMismatch
+from ledger.tables import Instant, metadata
+
+BATCH_ROWS: Final = 65_536
+"""Rows a record batch on SQLite; PostgreSQL's driver cuts by size."""
+
+LOW_BITS: Final = 1_048_575
+"""Mask of the bits that a checksum adds up: 20, so that sums stay far below 2^63 on either database."""
+
+SqlQuery: TypeAlias = "sa.Select[Any] | sa.CompoundSelect[Any]"
+
+_events = metadata.tables["events"]
+_versions = metadata.tables["versions"]
+_gates = metadata.tables["gates"]
+_TRANSIENT: Final = frozenset(
+    {
+        adbc_driver_manager.AdbcStatusCode.IO,
+        adbc_driver_manager.AdbcStatusCode.TIMEOUT,
+        adbc_driver_manager.AdbcStatusCode.CANCELLED,
+    }
+)
+
+
+class LedgerUnreachable(LedgerError):
+    """The ledger's database did not answer: transient, a later read may succeed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPoint:
+    """One place in the audit chain: an event's number and its hash; 0 and an empty hash before the first event."""
+
+    seq: int
+    hash: str
+
+
+def schema_of(table: str, columns: Sequence[str] | None = None) -> pa.Schema:
+    """Arrow schema in which `table` is read; `columns` picks and orders some of them, None takes all.
+
+    >>> schema_of("decisions", ["decision_id", "counted", "decided_at"])
+    decision_id: int64 not null
+    counted: bool not null
+    decided_at: timestamp[us, tz=UTC] not null
+    """
+    return pa.schema(
+        [pa.field(column.name, _arrow_type(column.type), bool(column.nullable)) for column in _columns(table, columns)]
+    )
+
+
+@contextmanager
+def open_snapshot(url: str, *, batch_rows: int = BATCH_ROWS) -> Iterator[LedgerSnapshot]:
+    """Open one consistent, read-only view of the ledger at the SQLAlchemy address `url`.
+
+    Writers are never blocked. Raises `LedgerUnreachable` when the database does not answer (transient) and
+    `LedgerSchemaMismatch` when there is no ledger at `url`.
+    """
+    address = make_url(url)
+    with _translated(address):
+        connection = _connect(address)
+    with closing(connection):
+        if address.get_backend_name() == "postgresql":
+            with _translated(address), connection.cursor() as cursor:  # first of all: it then holds for every read
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield LedgerSnapshot(connection, address, batch_rows)
+
+
+class LedgerSnapshot:
+    """The ledger as it stood at one moment. Made by `open_snapshot`; streams must be used up before it is left."""
+
+    def __init__(self, connection: dbapi.Connection, address: URL, batch_rows: int) -> None:
+        """Read through `connection`, which nobody else uses."""
+        self._connection = connection
+        self._address = address
+        self._on_sqlite = address.get_backend_name() == "sqlite"
+        self._dialect: Dialect = sqlite.dialect() if self._on_sqlite else postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+        self._batch_rows = batch_rows
+
+    def head(self) -> ChainPoint:
+        """The last event of the chain."""
+        newest = sa.select(_events.c.seq, _events.c.hash).order_by(_events.c.seq.desc()).limit(1)
+        row = self._first_row(newest)
+        return ChainPoint(0, "") if row is None else ChainPoint(int(row[0]), str(row[1]))
+
+    def hash_at(self, seq: int) -> str | None:
+        """Hash of event `seq`; empty for 0 (before the first event), None if there is no such event."""
+        if seq == 0:
+            return ""
+        row = self._first_row(sa.select(_events.c.hash).where(_events.c.seq == seq))
+        return None if row is None else str(row[0])
+
+    def stream(self, table: str, *, columns: Sequence[str] | None = None, after_seq: int = 0) -> pa.RecordBatchReader:
+        """Rows of `table` in batches with the schema of `schema_of(table, columns)`, in no promised order.
+
+        With `after_seq` above 0: the events after it, and of any other table the rows that belong to a version which
+        such an event names. 0 gives every row. Memory holds one batch at a time.
+        """
+        query = sa.select(*_columns(table, columns))
+        if after_seq > 0:
+            query = query.where(_touched_since(table, after_seq))
+        schema = schema_of(table, columns)
+        return pa.RecordBatchReader.from_batches(schema, self._batches(query, schema))
+
+    def read(self, table: str, *, columns: Sequence[str] | None = None, after_seq: int = 0) -> pa.Table:
+        """The same rows as `stream`, as one table in memory."""
+        return self.stream(table, columns=columns, after_seq=after_seq).read_all()
+
+    def checksum(self, table: str, columns: Sequence[str]) -> tuple[int, ...]:
+        """Numbers that change when rows of `table` do: how many rows, then of each column how many values and a sum.
+
+        `columns` are integers or instants; the sum is over the low 20 bits (`LOW_BITS`) of each value. Compared with
+        the same numbers of a copy it shows whether the copy has missed a change.
+        """
+        parts: list[sa.ColumnElement[Any]] = [sa.func.count()]
+        for column in _columns(table, columns):
+            low_bits = sa.type_coerce(column, sa.BigInteger).op("&")(sa.literal_column(str(LOW_BITS)))
+            parts += [sa.func.count(column), sa.cast(sa.func.coalesce(sa.func.sum(low_bits), 0), sa.BigInteger)]
+        row = self._first_row(sa.select(*parts).select_from(metadata.tables[table]))
+        return tuple(int(value) for value in row or ())
+
+    def _first_row(self, query: SqlQuery) -> tuple[Any, ...] | None:
+        with _translated(self._address), self._connection.cursor() as cursor:
+            cursor.execute(self._sql(query))
+            row = cursor.fetchone()
+            return None if row is None else tuple(row)
+
+    def _batches(self, query: SqlQuery, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        with _translated(self._address), self._connection.cursor() as cursor:
+            if self._on_sqlite:
+                cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(self._batch_rows)})
+                query = _led_by_types(query, schema)
+            cursor.execute(self._sql(query))
+            skip = 1 if self._on_sqlite else 0
+            for batch in cursor.fetch_record_batch():
+                rows = batch.slice(skip)
+                skip = 0
+                if rows.num_rows:
+                    cast = [column.cast(field.type) for column, field in zip(rows.columns, schema, strict=True)]
+                    yield pa.RecordBatch.from_arrays(cast, schema=schema)
+
+    def _sql(self, query: SqlQuery) -> str:
+        return str(query.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True}))
+
+
+def _led_by_types(query: SqlQuery, schema: pa.Schema) -> SqlQuery:
+    """Put a row of typed values first: SQLite's driver types a column by what its first batch holds, NULLs included."""
+    sample = {pa.float64(): "0.0", pa.string(): "''"}
+    row: list[sa.Label[Any]] = [sa.literal_column(sample.get(field.type, "0")).label(field.name) for field in schema]
+    return sa.union_all(sa.select(*row), query)
+
+
+def _touched_since(table: str, seq: int) -> sa.ColumnElement[bool]:
+    after = _events.c.seq > seq
+    if table == "events":
+        return after
+    versions = sa.select(_events.c.version_id).where(after, _events.c.version_id.is_not(None))
+    columns = metadata.tables[table].c
+    if "version_id" in columns:
+        return columns.version_id.in_(versions)
+    link = _LINKS.get(table)
+    if link is None:
+        raise LedgerSchemaMismatch(
+            f"Rows of {table!r} belong to no version, so they cannot be read by event number; read all of them, or one "
+            f"of: events, every table with a version_id, {', '.join(sorted(_LINKS))}."
+        )
+    return columns[link.name].in_(sa.select(link).where(link.table.c.version_id.in_(versions)))
+
+
+_LINKS: Final[Mapping[str, sa.Column[Any]]] = MappingProxyType(
+    {
+        "assets": _versions.c.asset_id,
+        "decisions": _gates.c.gate_id,
+        "gate_eligible": _gates.c.gate_id,
+        "inspections": _versions.c.sha256,
+        "verdicts": _versions.c.sha256,
+    }
+)
+"""Tables without a version_id: through which column of which table a row is one of a version's."""
+
+
+def _columns(table: str, names: Sequence[str] | None) -> list[sa.Column[Any]]:
+    found = metadata.tables.get(table)
+    if found is None:
+        raise LedgerSchemaMismatch(f"The ledger has no table {table!r}; it has {', '.join(sorted(metadata.tables))}.")
+    unknown = [name for name in names or () if name not in found.c]
+    if unknown:
+        raise LedgerSchemaMismatch(f"Table {table} has no column {unknown[0]!r}; it has {', '.join(found.c.keys())}.")
+    return [found.c[name] for name in names] if names is not None else list(found.c)
+
+
+def _arrow_type(declared: sa.types.TypeEngine[Any]) -> pa.DataType:
+    if isinstance(declared, Instant):
+        return pa.timestamp("us", tz="UTC")
+    if isinstance(declared, sa.Boolean):
+        return pa.bool_()
+    if isinstance(declared, sa.Integer):
+        return pa.int64()
+    if isinstance(declared, sa.Float):
+        return pa.float64()
+    if isinstance(declared, sa.Text):
+        return pa.string()
+    raise LedgerSchemaMismatch(f"No Arrow type is declared for columns of type {declared!r}; add it to bulk_read.")
+
+
+def _connect(address: URL) -> dbapi.Connection:
+    if address.get_backend_name() == "postgresql":
+        import adbc_driver_postgresql.dbapi as server  # type: ignore[import-untyped]
+
+        uri = address.set(drivername="postgresql").render_as_string(hide_password=False)
+        connection: dbapi.Connection = server.connect(uri)
+        return connection
+    if address.get_backend_name() != "sqlite":
+        raise LedgerSchemaMismatch(f"The ledger is on {address.drivername!r}; allowed are sqlite and postgresql.")
+    path = Path(address.database or ":memory:")
+    if not path.is_file():
+        raise LedgerSchemaMismatch(f"There is no ledger at {path}; create it with `signoff up` first.")
+    import adbc_driver_sqlite.dbapi as embedded
+
+    return embedded.connect(f"{path.absolute().as_uri()}?mode=ro")
+
+
+@contextmanager
+def _translated(address: URL) -> Iterator[None]:
+    where = address.render_as_string(hide_password=True)
+    try:
+        yield
+    except dbapi.Error as error:
+        if error.status_code in _TRANSIENT or "locked" in str(error):
+            raise LedgerUnreachable(f"The ledger at {where} did not answer: {error}") from error
+        raise LedgerSchemaMismatch(
+            f"The ledger at {where} cannot be read: {error}. Bring its schema up to date with `signoff up`."
+        ) from error
+    except pa.ArrowInvalid as error:
+        raise LedgerSchemaMismatch(f"The ledger at {where} holds a value of another type: {error}") from error

@@ -1,0 +1,223 @@
+"""Decide: record what people say at their gates, and move the versions whose gates are settled by it."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from ledger import tables
+from ledger.effects import open_effects
+from ledger.gates import open_next_step
+from ledger.reviews import Review, ReviewedItem, load_review
+from ledger.transaction import Draft, Transaction
+from ledger.transitions import Move, move, void_open_gates
+from policies.lifecycle import Action, State
+
+_OUTCOME = {"approve": "passed", "request_changes": "changes_requested", "reject": "rejected"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """One person's verdict at one gate: `approve`, `request_changes` or `reject`, with a comment where needed."""
+
+    gate_id: int
+    verdict: str
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a round of ballots came to, by gate id and version id."""
+
+    counted: tuple[int, ...] = ()
+    opinions: tuple[int, ...] = ()
+    refused: Mapping[int, str] = field(default_factory=dict)
+    """Gate id → why this ballot was not taken; these gates are parked again."""
+    approved: tuple[int, ...] = ()
+    turned_down: tuple[int, ...] = ()
+    """Versions rejected or sent back for changes."""
+
+
+def decide(tx: Transaction, review_id: int, round_number: int, person_id: int, ballots: Sequence[Ballot]) -> Decided:
+    """Record one person's ballots of one parked round and take the steps they lead to, in this transaction.
+
+    A ballot counts if the gate is open, the person is eligible, and what was shown (the basis) is still so; on a gate
+    that closed meanwhile it is kept as an opinion; otherwise it is refused with the reason. A negative verdict closes
+    the gate and voids the version's others. A version whose gates have all passed is approved and its publish effect
+    opened.
+    """
+    review = load_review(tx.connection, review_id, round_number)
+    items = {item.gate_id: item for item in review.items}
+    standing_for = _standing_for(tx.connection, items, person_id)
+    counted: list[Ballot] = []
+    opinions: list[Ballot] = []
+    refused: dict[int, str] = {}
+    for ballot in ballots:
+        refusal = _refusal(ballot, items.get(ballot.gate_id), review, standing_for.get(ballot.gate_id))
+        if refusal:
+            refused[ballot.gate_id] = refusal
+        elif items[ballot.gate_id].is_open:
+            counted.append(ballot)
+        else:
+            opinions.append(ballot)
+    _record(tx, review, person_id, standing_for, items, counted, counted_now=True)
+    _record(tx, review, person_id, standing_for, items, opinions, counted_now=False)
+    approved, turned_down = _settle(tx, items, counted)
+    return Decided(
+        counted=tuple(one.gate_id for one in counted),
+        opinions=tuple(one.gate_id for one in opinions),
+        refused=refused,
+        approved=tuple(approved),
+        turned_down=tuple(turned_down),
+    )
+
+
+def note_attempt(tx: Transaction, review_id: int, round_number: int, reason: str) -> None:
+    """Audit a resume that decided nothing: no form, a wrong one, a stale round."""
+    tx.append([Draft("refuse_answer", reason=reason, details={"review": review_id, "round": round_number})])
+
+
+def _refusal(ballot: Ballot, item: ReviewedItem | None, review: Review, principal: int | None) -> str | None:
+    if item is None:
+        return "this asset is not part of the review"
+    if principal is None:
+        return "this person may not decide here, or has decided already"
+    if item.is_open and review.basis.get(str(item.gate_id)) != item.basis:
+        return "what the form showed has changed meanwhile"
+    if ballot.verdict != "approve" and not (ballot.comment or "").strip():
+        return "a comment is needed to reject or to request changes"
+    return None
+
+
+def _standing_for(connection: sa.Connection, gate_ids: Iterable[int], person_id: int) -> dict[int, int]:
+    """Gate id → principal for whom this person decides there: themselves if eligible, else who delegated to them.
+
+    Gates where the person or that principal has a counted decision already are left out.
+    """
+    eligible, decisions = tables.gate_eligible, tables.decisions
+    gate_ids = list(gate_ids)
+    taken: dict[int, set[int]] = {}
+    for row in connection.execute(sa.select(decisions).where(decisions.c.gate_id.in_(gate_ids), decisions.c.counted)):
+        taken.setdefault(row.gate_id, set()).update((row.person_id, row.on_behalf_of))
+    query = sa.select(eligible).where(
+        eligible.c.gate_id.in_(gate_ids), eligible.c.person_id == person_id, eligible.c.revoked_at.is_(None)
+    )
+    chosen: dict[int, int] = {}
+    for row in sorted(connection.execute(query), key=lambda row: (row.on_behalf_of != person_id, row.on_behalf_of)):
+        if not {person_id, row.on_behalf_of} & taken.get(row.gate_id, set()):
+            chosen.setdefault(row.gate_id, row.on_behalf_of)
+    return chosen
+
+
+def _record(
+    tx: Transaction,
+    review: Review,
+    person_id: int,
+    standing_for: Mapping[int, int],
+    items: Mapping[int, ReviewedItem],
+    ballots: Sequence[Ballot],
+    *,
+    counted_now: bool,
+) -> None:
+    notes = {one.gate_id: _note(tx, one.comment) for one in ballots if one.comment}
+    decision_ids = tx.number(tables.decisions, len(ballots))
+    tx.insert(
+        tables.decisions,
+        [
+            {
+                "decision_id": decision_id,
+                "gate_id": one.gate_id,
+                "person_id": person_id,
+                "on_behalf_of": standing_for[one.gate_id],
+                "verdict": one.verdict,
+                "counted": counted_now,
+                "signature": "none",
+                "sha256": items[one.gate_id].sha256,
+                "basis": review.basis.get(str(one.gate_id), items[one.gate_id].basis),
+                "note_id": notes[one.gate_id][0] if one.gate_id in notes else None,
+                "decided_at": tx.origin.at,
+            }
+            for decision_id, one in zip(decision_ids, ballots, strict=True)
+        ],
+    )
+    tx.append(
+        Draft(
+            "decide",
+            version_id=items[one.gate_id].version_id,
+            round=items[one.gate_id].round,
+            policy_sha256=review.policy_sha256,
+            actor=f"person:{person_id}",
+            details={
+                "review": review.review_id,
+                "review_round": review.round,
+                "stage": review.stage,
+                "verdict": one.verdict,
+                "counted": counted_now,
+                "on_behalf_of": standing_for[one.gate_id],
+                "sha256": items[one.gate_id].sha256,
+                "signature": "none: declared, not authenticated",
+                "comment_hash": notes[one.gate_id][1] if one.gate_id in notes else None,
+            },
+        )
+        for one in ballots
+    )
+
+
+def _note(tx: Transaction, comment: str) -> tuple[int, str]:
+    (note_id,) = tx.number(tables.notes)
+    salt = secrets.token_hex(16)
+    tx.insert(tables.notes, [{"note_id": note_id, "salt": salt, "body": comment}])
+    return note_id, hashlib.sha256((salt + comment).encode()).hexdigest()
+
+
+def _settle(
+    tx: Transaction, items: Mapping[int, ReviewedItem], ballots: Sequence[Ballot]
+) -> tuple[list[int], list[int]]:
+    gates = tables.gates
+    turned_down: list[int] = []
+    touched: list[int] = []
+    for one in ballots:
+        item = items[one.gate_id]
+        if one.verdict == "approve" and item.approvals + 1 < item.quorum:
+            continue
+        tx.connection.execute(
+            gates.update()
+            .where(gates.c.gate_id == one.gate_id)
+            .values(outcome=_OUTCOME[one.verdict], closed_at=tx.origin.at)
+        )
+        touched.append(item.version_id)
+        if one.verdict != "approve":
+            turned_down.append(item.version_id)
+    _turn_down(tx, items, ballots)
+    passed = [version_id for version_id in touched if version_id not in set(turned_down)]
+    opened = open_next_step(tx, passed)
+    approved = _all_passed(tx.connection, passed) if passed else []
+    move(tx, [Move(version_id, Action.APPROVE, State.IN_REVIEW) for version_id in approved])
+    if approved:
+        open_effects(tx, "publish", approved)
+    tx.append([Draft("open_step", details={"gates": opened})] if opened else [])
+    return approved, turned_down
+
+
+def _turn_down(tx: Transaction, items: Mapping[int, ReviewedItem], ballots: Sequence[Ballot]) -> None:
+    negative = [one for one in ballots if one.verdict != "approve"]
+    action = {"reject": Action.REJECT, "request_changes": Action.REQUEST_CHANGES}
+    void_open_gates(tx, [items[one.gate_id].version_id for one in negative])
+    move(tx, [Move(items[one.gate_id].version_id, action[one.verdict], State.IN_REVIEW) for one in negative])
+
+
+def _all_passed(connection: sa.Connection, version_ids: Sequence[int]) -> list[int]:
+    gates, versions = tables.gates, tables.versions
+    query: sa.Select[Any] = (
+        sa.select(gates.c.version_id)
+        .join(versions, sa.and_(versions.c.version_id == gates.c.version_id, versions.c.round == gates.c.round))
+        .where(gates.c.version_id.in_(version_ids))
+        .group_by(gates.c.version_id)
+        .having(sa.func.sum(sa.case((gates.c.outcome == "passed", 0), else_=1)) == 0)
+    )
+    return list(connection.scalars(query))

@@ -1,0 +1,276 @@
+"""Effects: intended changes to storage, opened with the decision, carried out after it, closed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from ledger import tables
+from ledger.canonical import canonical_json
+from ledger.errors import StaleVersion
+from ledger.transaction import Draft, Transaction, batches
+from ledger.transitions import Move, move, present_versions
+from policies.lifecycle import Action, State
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """An open effect and what is needed to carry it out. `custody` fields say where the bytes are."""
+
+    effect_id: int
+    version_id: int
+    kind: str
+    sha256: str
+    size_bytes: int
+    state: str
+    bucket: str
+    key: str
+    custody_form: str
+    custody_bucket: str
+    custody_key: str
+    custody_version: str | None
+    custody_etag: str
+    reason: str | None
+    rule: str | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """An effect that was carried out and verified; `result` says where the bytes went and how they were checked."""
+
+    effect: Effect
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+def open_effects(
+    tx: Transaction, kind: str, version_ids: Sequence[int], *, reason: str | None = None, rule: str | None = None
+) -> None:
+    """Open one effect of `kind` for each version, in the transaction that decided it.
+
+    Raises `RuleBroken` when a version has an open effect already or its state does not allow this one.
+    """
+    present = present_versions(tx.connection, version_ids)
+    rows: list[dict[str, Any]] = [
+        {
+            "effect_id": effect_id,
+            "version_id": version_id,
+            "kind": kind,
+            "sha256": present[version_id].sha256,
+            "status": "open",
+            "reason": reason,
+            "rule": rule,
+            "opened_at": tx.origin.at,
+        }
+        for effect_id, version_id in zip(tx.number(tables.effects, len(version_ids)), version_ids, strict=True)
+    ]
+    tx.insert(tables.effects, rows)
+    tx.append(
+        Draft(
+            "open_effect",
+            version_id=row["version_id"],
+            effect_id=row["effect_id"],
+            reason=reason,
+            rule=rule,
+            details={"kind": kind, "sha256": row["sha256"]},
+        )
+        for row in rows
+    )
+
+
+def load_open_effects(
+    connection: sa.Connection, kinds: Iterable[str] | None = None, *, version_ids: Iterable[int] | None = None
+) -> list[Effect]:
+    """Effects that wait to be carried out, oldest first, with the present custody of their bytes."""
+    effects, versions, assets, custody = tables.effects, tables.versions, tables.assets, tables.custody
+    held = (
+        sa.select(custody.c.version_id, sa.func.max(custody.c.custody_id).label("custody_id"))
+        .where(custody.c.released_at.is_(None))
+        .group_by(custody.c.version_id)
+        .subquery()
+    )
+    query = (
+        sa.select(
+            effects.c.effect_id,
+            effects.c.version_id,
+            effects.c.kind,
+            effects.c.sha256,
+            versions.c.size_bytes,
+            versions.c.state,
+            assets.c.bucket,
+            assets.c.key,
+            custody.c.form.label("custody_form"),
+            custody.c.bucket.label("custody_bucket"),
+            custody.c.key.label("custody_key"),
+            custody.c.object_version.label("custody_version"),
+            custody.c.etag.label("custody_etag"),
+            effects.c.reason,
+            effects.c.rule,
+            effects.c.attempts,
+        )
+        .join(versions, versions.c.version_id == effects.c.version_id)
+        .join(assets, assets.c.asset_id == versions.c.asset_id)
+        .join(held, held.c.version_id == versions.c.version_id)
+        .join(custody, custody.c.custody_id == held.c.custody_id)
+        .where(effects.c.status == "open")
+        .order_by(effects.c.effect_id)
+    )
+    if kinds is not None:
+        query = query.where(effects.c.kind.in_(list(kinds)))
+    if version_ids is not None:
+        query = query.where(effects.c.version_id.in_(list(version_ids)))
+    return [Effect(**row._mapping) for row in connection.execute(query)]
+
+
+def complete_publications(tx: Transaction, carried: Sequence[Carried]) -> None:
+    """Mark publish effects done and publish their versions; an older published version is withdrawn in the same breath.
+
+    Raises `StaleVersion` when an effect is no longer open: whoever carried it out must take its bytes back.
+    """
+    _close(tx, carried)
+    versions = tables.versions
+    present = present_versions(tx.connection, [one.effect.version_id for one in carried])
+    asset_ids = {version.asset_id: version for version in present.values()}
+    older: list[Move] = []
+    for batch in batches(asset_ids):
+        query = sa.select(versions.c.version_id, versions.c.asset_id).where(
+            versions.c.asset_id.in_(batch), versions.c.state == str(State.PUBLISHED)
+        )
+        older.extend(
+            Move(
+                row.version_id,
+                Action.WITHDRAW,
+                State.PUBLISHED,
+                reason="superseded",
+                details={"by_number": asset_ids[row.asset_id].number},
+            )
+            for row in tx.connection.execute(query)
+        )
+    move(tx, older)
+    move(
+        tx,
+        [
+            Move(
+                one.effect.version_id,
+                Action.REPUBLISH if present[one.effect.version_id].state == State.WITHDRAWN else Action.PUBLISH,
+                State(present[one.effect.version_id].state),
+                effect_id=one.effect.effect_id,
+                details=one.result,
+            )
+            for one in carried
+        ],
+    )
+
+
+def complete_withdrawals(tx: Transaction, carried: Sequence[Carried]) -> None:
+    """Mark withdraw effects done and withdraw their versions, for the reason that opened the effect."""
+    _close(tx, carried)
+    move(
+        tx,
+        [
+            Move(
+                one.effect.version_id,
+                Action.WITHDRAW,
+                State.PUBLISHED,
+                reason=one.effect.reason,
+                effect_id=one.effect.effect_id,
+                details=one.result,
+            )
+            for one in carried
+        ],
+    )
+
+
+def complete_archivings(tx: Transaction, carried: Sequence[Carried]) -> None:
+    """Mark archive effects done, record the archive as the place of custody, and archive the versions."""
+    _close(tx, carried)
+    custody = tables.custody
+    for batch in batches(one.effect.version_id for one in carried):
+        tx.connection.execute(
+            custody.update()
+            .where(custody.c.version_id.in_(batch), custody.c.released_at.is_(None))
+            .values(released_at=tx.origin.at)
+        )
+    ids = tx.number(custody, len(carried))
+    tx.insert(
+        custody,
+        [
+            {
+                "custody_id": custody_id,
+                "version_id": one.effect.version_id,
+                "form": "archived",
+                "bucket": one.result["bucket"],
+                "key": one.result["key"],
+                "object_version": one.result.get("object_version"),
+                "etag": one.result["etag"],
+                "verified_at": tx.origin.at,
+            }
+            for custody_id, one in zip(ids, carried, strict=True)
+        ],
+    )
+    move(
+        tx,
+        [
+            Move(
+                one.effect.version_id,
+                Action.ARCHIVE,
+                State(one.effect.state),
+                effect_id=one.effect.effect_id,
+                rule=one.effect.rule,
+                reason=one.effect.reason,
+                details=one.result,
+            )
+            for one in carried
+        ],
+    )
+
+
+def note_failure(tx: Transaction, effect: Effect, error: str) -> None:
+    """Count a failed attempt; the effect stays open for the next sweep. The first failure of a kind is audited."""
+    effects = tables.effects
+    row = tx.connection.execute(sa.select(effects).where(effects.c.effect_id == effect.effect_id)).one()
+    if row.status != "open":
+        return
+    tx.connection.execute(
+        effects.update()
+        .where(effects.c.effect_id == effect.effect_id)
+        .values(attempts=row.attempts + 1, last_error=error)
+    )
+    if row.last_error != error:
+        tx.append(
+            [
+                Draft(
+                    "effect_failed",
+                    effect.version_id,
+                    effect_id=effect.effect_id,
+                    reason=error,
+                    details={"kind": effect.kind},
+                )
+            ]
+        )
+
+
+def _close(tx: Transaction, carried: Sequence[Carried]) -> None:
+    effects = tables.effects
+    wanted = {one.effect.effect_id: one for one in carried}
+    still_open: set[int] = set()
+    for batch in batches(wanted):
+        query = sa.select(effects.c.effect_id).where(effects.c.effect_id.in_(batch), effects.c.status == "open")
+        still_open.update(tx.connection.scalars(query))
+    gone = [one.effect.version_id for effect_id, one in wanted.items() if effect_id not in still_open]
+    if gone:
+        raise StaleVersion(gone, "an open effect")
+    for one in carried:
+        tx.connection.execute(
+            effects.update()
+            .where(effects.c.effect_id == one.effect.effect_id)
+            .values(
+                status="done",
+                closed_at=tx.origin.at,
+                attempts=one.effect.attempts + 1,
+                result=canonical_json(dict(one.result)).decode(),
+            )
+        )

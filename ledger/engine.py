@@ -1,0 +1,115 @@
+"""Opening the ledger: one engine for SQLite and PostgreSQL, short transactions, errors in our own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
+
+from ledger.errors import LedgerBusy, RuleBroken, StaleVersion
+from ledger.transaction import Origin, Transaction
+
+LOCK_WAIT_S = 60
+"""How long a writer waits for another one before it gives up with `LedgerBusy`."""
+
+
+class Ledger:
+    """The system of record behind one database URL. Cheap to make; give it up with `close`."""
+
+    def __init__(self, url: str) -> None:
+        """`url`: `sqlite:///path/to/ledger.db` or `postgresql+psycopg://…` (any SQLAlchemy URL of the two)."""
+        self.url = sa.make_url(url)
+        if self.url.drivername == "postgresql":
+            self.url = self.url.set(drivername="postgresql+psycopg")
+        self.engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @contextmanager
+    def writing(self, origin: Origin) -> Iterator[Transaction]:
+        """One write transaction, alone from its first statement on: writers wait for each other, readers for nobody.
+
+        Commits at the end of the block, rolls everything back if it raises. Raises `LedgerBusy` (transient),
+        `StaleVersion` and `RuleBroken` (the database's own refusals).
+        """
+        with _in_our_words(), self.engine.begin() as connection:
+            yield Transaction(connection, origin)
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A consistent read-only snapshot; it neither waits for writers nor makes them wait."""
+        with _in_our_words(), self.engine.connect() as connection:
+            snapshot = connection.execution_options(signoff_reads_only=True)
+            if not self.is_sqlite:
+                snapshot = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with snapshot.begin():
+                yield snapshot
+
+    def close(self) -> None:
+        """Return every connection."""
+        self.engine.dispose()
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_WAIT_S})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "recursive_triggers=ON",
+            "cache_size=-32000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        reads_only = connection.get_execution_options().get("signoff_reads_only", False)
+        connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql_engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, pool_pre_ping=True)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        if not connection.get_execution_options().get("postgresql_readonly", False):
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT_S}s'")
+
+    return engine
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Turn the drivers' errors into ours: busy, stale, a broken rule. Others pass as they are."""
+    try:
+        yield
+    except DBAPIError as error:
+        message = str(error.orig)
+        if "signoff: rule 2: stale" in message:
+            raise StaleVersion((), "the state that it had read") from error
+        if "signoff:" in message:
+            raise RuleBroken(message.partition("signoff: ")[2].splitlines()[0]) from error
+        if _is_busy(error, message):
+            raise LedgerBusy(
+                f"another writer held the ledger for over {LOCK_WAIT_S} s ({message.strip()}); nothing was written, "
+                "run the same again"
+            ) from error
+        raise
+
+
+def _is_busy(error: DBAPIError, message: str) -> bool:
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return "database is locked" in message or sqlstate in {"40P01", "40001", "55P03"} or error.connection_invalidated

@@ -1,0 +1,73 @@
+"""Policies in the ledger: stored by SHA-256, activated by people, pinned by versions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from ledger import tables
+from ledger.errors import UnknownName
+from ledger.transaction import Draft, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPolicy:
+    """A policy document as it was stored, byte for byte."""
+
+    sha256: str
+    name: str
+    body: str
+
+
+def store_policy(tx: Transaction, name: str, body: str, automatic_rules: Iterable[str]) -> str:
+    """Keep a policy document and the names of its automatic rules; returns its SHA-256. The same again is harmless."""
+    sha256 = hashlib.sha256(body.encode()).hexdigest()
+    policies = tables.policies
+    if tx.connection.scalar(sa.select(policies.c.sha256).where(policies.c.sha256 == sha256)) is None:
+        tx.insert(policies, [{"sha256": sha256, "name": name, "body": body, "stored_at": tx.origin.at}])
+        tx.insert(tables.policy_rules, [{"policy_sha256": sha256, "rule": rule} for rule in automatic_rules])
+        tx.append([Draft("store_policy", policy_sha256=sha256, details={"name": name})])
+    return sha256
+
+
+def activate_policy(tx: Transaction, sha256: str, activated_by: str, seconded_by: str | None = None) -> None:
+    """Make a stored policy the one that routes what arrives from now on.
+
+    The first activation of an empty ledger needs one actor, every later one a second (`RuleBroken` otherwise).
+    """
+    (activation_id,) = tx.number(tables.policy_activations)
+    tx.insert(
+        tables.policy_activations,
+        [
+            {
+                "activation_id": activation_id,
+                "policy_sha256": sha256,
+                "activated_at": tx.origin.at,
+                "activated_by": activated_by,
+                "seconded_by": seconded_by,
+            }
+        ],
+    )
+    tx.append(
+        [Draft("activate_policy", policy_sha256=sha256, details={"by": activated_by, "seconded_by": seconded_by})]
+    )
+
+
+def active_policy(connection: sa.Connection) -> StoredPolicy | None:
+    """The policy that routes new arrivals, or None in a ledger where none was activated."""
+    activations = tables.policy_activations
+    sha256 = connection.scalar(
+        sa.select(activations.c.policy_sha256).order_by(activations.c.activation_id.desc()).limit(1)
+    )
+    return None if sha256 is None else stored_policy(connection, sha256)
+
+
+def stored_policy(connection: sa.Connection, sha256: str) -> StoredPolicy:
+    """A policy by its SHA-256. Raises `UnknownName`."""
+    row = connection.execute(sa.select(tables.policies).where(tables.policies.c.sha256 == sha256)).one_or_none()
+    if row is None:
+        raise UnknownName(f"no policy {sha256} is stored in the ledger")
+    return StoredPolicy(row.sha256, row.name, row.body)

@@ -1,0 +1,506 @@
+"""Reviews: open gates bundled for one reviewer's sitting, each round parked as one Prefect flow run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from ledger import tables
+from ledger.canonical import canonical_json
+from ledger.errors import StaleVersion, UnknownName
+from ledger.transaction import Draft, Transaction, batches
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGate:
+    """An open gate that no review carries yet, with what decides which gates may share a review."""
+
+    gate_id: int
+    version_id: int
+    key: str
+    stage: str
+    collection: str
+    policy_sha256: str
+    quorum: int
+    signature: str
+    eligible: tuple[tuple[int, int], ...]
+    """(person, on behalf of), sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedItem:
+    """One gate of a review: the version as a reviewer must see it, and how far its gate is."""
+
+    position: int
+    gate_id: int
+    version_id: int
+    number: int
+    round: int
+    bucket: str
+    key: str
+    sha256: str
+    size_bytes: int
+    state: str
+    outcome: str | None
+    quorum: int
+    approvals: int
+    kind: str
+    media_type: str
+    label: str | None
+    score: float | None
+    margin: float | None
+    second_label: str | None
+    abstained: str | None
+    clearance: str
+    reasons: tuple[Mapping[str, str], ...]
+    thumbnail: str | None
+    text: str | None
+    custody_bucket: str
+    custody_key: str
+    custody_version: str | None
+    basis: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a decision still counts here."""
+        return self.outcome is None
+
+
+@dataclass(frozen=True, slots=True)
+class EligiblePerson:
+    """Somebody who may decide in a review, and for whom."""
+
+    person_id: int
+    handle: str
+    name: str
+    on_behalf_of: int
+    on_behalf_name: str
+    has_decided: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A review in one of its rounds, whole."""
+
+    review_id: int
+    round: int
+    stage: str
+    collection: str
+    policy_sha256: str
+    opened_at: datetime
+    due_at: datetime | None
+    closed_at: datetime | None
+    reason: str | None
+    status: str
+    flow_run_id: str | None
+    previous_flow_run_id: str | None
+    basis: Mapping[str, str]
+    items: tuple[ReviewedItem, ...]
+    people: tuple[EligiblePerson, ...]
+
+    @property
+    def open_items(self) -> tuple[ReviewedItem, ...]:
+        """The items a decision still counts for."""
+        return tuple(item for item in self.items if item.is_open)
+
+
+def gates_without_review(connection: sa.Connection) -> list[OpenGate]:
+    """Open gates that wait to be bundled into a review, oldest first."""
+    gates, versions, assets, carried = tables.gates, tables.versions, tables.assets, tables.review_gates
+    rows = connection.execute(
+        sa.select(gates, assets.c.key, versions.c.collection, versions.c.policy_sha256)
+        .join(versions, versions.c.version_id == gates.c.version_id)
+        .join(assets, assets.c.asset_id == versions.c.asset_id)
+        .outerjoin(carried, carried.c.gate_id == gates.c.gate_id)
+        .where(
+            carried.c.gate_id.is_(None),
+            gates.c.opened_at.is_not(None),
+            gates.c.outcome.is_(None),
+            versions.c.state == "in_review",
+            versions.c.round == gates.c.round,
+        )
+        .order_by(gates.c.gate_id)
+    ).all()
+    eligible = _eligible_pairs(connection, (row.gate_id for row in rows))
+    return [
+        OpenGate(
+            gate_id=row.gate_id,
+            version_id=row.version_id,
+            key=row.key,
+            stage=row.stage,
+            collection=row.collection,
+            policy_sha256=row.policy_sha256,
+            quorum=row.quorum,
+            signature=row.signature,
+            eligible=tuple(sorted(eligible.get(row.gate_id, ()))),
+        )
+        for row in rows
+    ]
+
+
+def open_reviews(tx: Transaction, groups: Sequence[Sequence[OpenGate]]) -> list[int]:
+    """Open one review for each group of gates and note its first round as `to park`; returns the review ids."""
+    ids = tx.number(tables.reviews, len(groups))
+    for review_id, group in zip(ids, groups, strict=True):
+        first = group[0]
+        tx.insert(
+            tables.reviews,
+            [
+                {
+                    "review_id": review_id,
+                    "purpose": "gate",
+                    "stage": first.stage,
+                    "collection": first.collection,
+                    "policy_sha256": first.policy_sha256,
+                    "opened_at": tx.origin.at,
+                }
+            ],
+        )
+        tx.insert(
+            tables.review_gates,
+            [{"review_id": review_id, "position": place, "gate_id": one.gate_id} for place, one in enumerate(group, 1)],
+        )
+        tx.insert(tables.parkings, [_parking(review_id, 1, None, tx.origin.at)])
+    tx.append(
+        Draft(
+            "open_review",
+            version_id=one.version_id,
+            details={"review": review_id, "stage": one.stage, "position": place},
+        )
+        for review_id, group in zip(ids, groups, strict=True)
+        for place, one in enumerate(group, 1)
+    )
+    return list(ids)
+
+
+def parkings_to_do(connection: sa.Connection) -> list[tuple[int, int]]:
+    """(review, round) of every round that waits to be parked in Prefect, oldest first."""
+    parkings = tables.parkings
+    query = sa.select(parkings.c.review_id, parkings.c.round).where(parkings.c.status == "to_park")
+    return [(row.review_id, row.round) for row in connection.execute(query.order_by(parkings.c.review_id))]
+
+
+def parked_runs(connection: sa.Connection) -> dict[str, tuple[int, int]]:
+    """(review, round) by flow run id, of every round that is parked now."""
+    parkings = tables.parkings
+    query = sa.select(parkings).where(parkings.c.status == "parked")
+    return {row.flow_run_id: (row.review_id, row.round) for row in connection.execute(query)}
+
+
+def mark_parked(
+    tx: Transaction,
+    review_id: int,
+    round_number: int,
+    flow_run_id: str,
+    basis: Mapping[int, str],
+    due_at: datetime | None,
+) -> None:
+    """Record that a round is parked as this flow run, showing these bases; the gates' deadlines start now.
+
+    Raises `StaleVersion` when the round is not waiting to be parked any more. Repeating it for the same run is
+    harmless.
+    """
+    parkings, gates, carried = tables.parkings, tables.gates, tables.review_gates
+    this = sa.and_(parkings.c.review_id == review_id, parkings.c.round == round_number)
+    row = tx.connection.execute(sa.select(parkings).where(this)).one()
+    if row.status == "parked" and row.flow_run_id == flow_run_id:
+        return
+    if row.status != "to_park":
+        raise StaleVersion((), f"review {review_id} round {round_number} waiting to be parked")
+    tx.connection.execute(
+        parkings.update()
+        .where(this)
+        .values(
+            status="parked",
+            flow_run_id=flow_run_id,
+            parked_at=tx.origin.at,
+            basis=canonical_json({str(gate_id): value for gate_id, value in basis.items()}).decode(),
+        )
+    )
+    mine = sa.select(carried.c.gate_id).where(carried.c.review_id == review_id)
+    tx.connection.execute(
+        gates.update()
+        .where(gates.c.gate_id.in_(mine), gates.c.due_at.is_(None), gates.c.outcome.is_(None))
+        .values(due_at=due_at)
+    )
+    tx.connection.execute(
+        tables.reviews.update()
+        .where(tables.reviews.c.review_id == review_id, tables.reviews.c.due_at.is_(None))
+        .values(due_at=due_at)
+    )
+    tx.append(
+        [
+            Draft(
+                "park_review",
+                details={
+                    "review": review_id,
+                    "round": round_number,
+                    "flow_run": flow_run_id,
+                    "due_at": due_at.isoformat() if due_at else None,
+                },
+            )
+        ]
+    )
+
+
+def close_round(tx: Transaction, review_id: int, round_number: int, status: str, reason: str | None) -> int | None:
+    """End a round (`answered` or `replaced`) and, while gates of the review are still open, note the next one to park.
+
+    `reason` will stand on top of the next round's form, whose number is returned. Without open gates the review is
+    closed and None returned.
+
+    A round that ended before is left as it is and None is returned.
+    """
+    parkings = tables.parkings
+    this = sa.and_(parkings.c.review_id == review_id, parkings.c.round == round_number)
+    row = tx.connection.execute(sa.select(parkings).where(this)).one_or_none()
+    if row is None:
+        raise UnknownName(f"review {review_id} has no round {round_number}; `signoff reviews` lists those that wait")
+    if row.status not in ("to_park", "parked"):
+        return None
+    tx.connection.execute(parkings.update().where(this).values(status=status, closed_at=tx.origin.at))
+    if _has_open_gates(tx.connection, review_id):
+        tx.insert(parkings, [_parking(review_id, round_number + 1, reason, tx.origin.at)])
+        return round_number + 1
+    tx.connection.execute(
+        tables.reviews.update()
+        .where(tables.reviews.c.review_id == review_id, tables.reviews.c.closed_at.is_(None))
+        .values(closed_at=tx.origin.at)
+    )
+    tx.append([Draft("close_review", details={"review": review_id, "round": round_number})])
+    return None
+
+
+def close_emptied_reviews(tx: Transaction) -> list[str]:
+    """Close every review none of whose gates is open any more; returns flow run ids whose runs wait for nothing."""
+    parkings, reviews = tables.parkings, tables.reviews
+    rows = tx.connection.execute(
+        sa.select(parkings)
+        .join(reviews, reviews.c.review_id == parkings.c.review_id)
+        .where(parkings.c.status.in_(("to_park", "parked")), reviews.c.closed_at.is_(None))
+    ).all()
+    emptied = [row for row in rows if not _has_open_gates(tx.connection, row.review_id)]
+    for row in emptied:
+        close_round(tx, row.review_id, row.round, "closed", None)
+    return [row.flow_run_id for row in emptied if row.flow_run_id]
+
+
+def load_review(connection: sa.Connection, review_id: int, round_number: int | None = None) -> Review:
+    """A review in a round (its last one if not given), with its items and the people who may decide.
+
+    Raises `UnknownName`.
+    """
+    reviews, parkings = tables.reviews, tables.parkings
+    row = connection.execute(sa.select(reviews).where(reviews.c.review_id == review_id)).one_or_none()
+    rounds = connection.execute(
+        sa.select(parkings).where(parkings.c.review_id == review_id).order_by(parkings.c.round)
+    ).all()
+    chosen = [one for one in rounds if round_number in (None, one.round)]
+    if row is None or not chosen:
+        raise UnknownName(
+            f"there is no review {review_id} (round {round_number}); `signoff reviews` lists those that wait"
+        )
+    present = chosen[-1]
+    earlier = [one.flow_run_id for one in rounds if one.round < present.round and one.flow_run_id]
+    items = _items(connection, review_id)
+    return Review(
+        review_id=review_id,
+        round=present.round,
+        stage=row.stage,
+        collection=row.collection,
+        policy_sha256=row.policy_sha256,
+        opened_at=row.opened_at,
+        due_at=row.due_at,
+        closed_at=row.closed_at,
+        reason=present.reason,
+        status=present.status,
+        flow_run_id=present.flow_run_id,
+        previous_flow_run_id=earlier[-1] if earlier else None,
+        basis=json.loads(present.basis) if present.basis else {},
+        items=items,
+        people=_people(connection, [item.gate_id for item in items if item.is_open]),
+    )
+
+
+def _items(connection: sa.Connection, review_id: int) -> tuple[ReviewedItem, ...]:
+    t = tables
+    held = (
+        sa.select(t.custody.c.version_id, sa.func.max(t.custody.c.custody_id).label("custody_id"))
+        .where(t.custody.c.released_at.is_(None))
+        .group_by(t.custody.c.version_id)
+        .subquery()
+    )
+    approvals = (
+        sa.select(sa.func.count())
+        .where(t.decisions.c.gate_id == t.gates.c.gate_id, t.decisions.c.counted, t.decisions.c.verdict == "approve")
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(
+            t.review_gates.c.position,
+            t.gates.c.gate_id,
+            t.gates.c.round,
+            t.gates.c.outcome,
+            t.gates.c.quorum,
+            approvals.label("approvals"),
+            t.versions.c.version_id,
+            t.versions.c.number,
+            t.versions.c.sha256,
+            t.versions.c.size_bytes,
+            t.versions.c.state,
+            t.assets.c.bucket,
+            t.assets.c.key,
+            t.screenings.c.kind,
+            t.screenings.c.label,
+            t.screenings.c.score,
+            t.screenings.c.clearance,
+            t.screenings.c.facts,
+            t.verdicts.c.margin,
+            t.verdicts.c.second_label,
+            t.verdicts.c.abstained,
+            t.clearances.c.reasons,
+            t.clearances.c.digest,
+            t.custody.c.bucket.label("custody_bucket"),
+            t.custody.c.key.label("custody_key"),
+            t.custody.c.object_version.label("custody_version"),
+        )
+        .select_from(t.review_gates)
+        .join(t.gates, t.gates.c.gate_id == t.review_gates.c.gate_id)
+        .join(t.versions, t.versions.c.version_id == t.gates.c.version_id)
+        .join(t.assets, t.assets.c.asset_id == t.versions.c.asset_id)
+        .join(
+            t.screenings,
+            sa.and_(t.screenings.c.version_id == t.versions.c.version_id, t.screenings.c.round == t.gates.c.round),
+        )
+        .join(held, held.c.version_id == t.versions.c.version_id)
+        .join(t.custody, t.custody.c.custody_id == held.c.custody_id)
+        .outerjoin(t.verdicts, t.verdicts.c.verdict_id == t.screenings.c.verdict_id)
+        .outerjoin(t.clearances, t.clearances.c.clearance_id == t.screenings.c.clearance_id)
+        .where(t.review_gates.c.review_id == review_id)
+        .order_by(t.review_gates.c.position)
+    )
+    rows = connection.execute(query).all()
+    inspected = _inspected(connection, [row.sha256 for row in rows])
+    return tuple(_item(row, inspected.get(row.sha256)) for row in rows)
+
+
+def _inspected(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, Any]:
+    inspections = tables.inspections
+    found: dict[str, Any] = {}
+    for batch in batches(sha256s):
+        query = sa.select(inspections).where(inspections.c.sha256.in_(batch)).order_by(inspections.c.inspected_at)
+        found.update({row.sha256: row for row in connection.execute(query)})
+    return found
+
+
+def _item(row: Any, inspected: Any) -> ReviewedItem:
+    basis = {
+        "sha256": row.sha256,
+        "round": row.round,
+        "label": row.label,
+        "score": row.score,
+        "clearance": row.clearance,
+        "digest": row.digest,
+    }
+    return ReviewedItem(
+        position=row.position,
+        gate_id=row.gate_id,
+        version_id=row.version_id,
+        number=row.number,
+        round=row.round,
+        bucket=row.bucket,
+        key=row.key,
+        sha256=row.sha256,
+        size_bytes=row.size_bytes,
+        state=row.state,
+        outcome=row.outcome,
+        quorum=row.quorum,
+        approvals=row.approvals,
+        kind=row.kind,
+        media_type=inspected.media_type if inspected else "application/octet-stream",
+        label=row.label,
+        score=row.score,
+        margin=row.margin,
+        second_label=row.second_label,
+        abstained=row.abstained,
+        clearance=row.clearance,
+        reasons=tuple(json.loads(row.reasons)) if row.reasons else (),
+        thumbnail=inspected.thumbnail if inspected else None,
+        text=json.loads(inspected.body).get("text") if inspected else None,
+        custody_bucket=row.custody_bucket,
+        custody_key=row.custody_key,
+        custody_version=row.custody_version,
+        basis=hashlib.sha256(canonical_json(basis)).hexdigest(),
+    )
+
+
+def _people(connection: sa.Connection, gate_ids: Sequence[int]) -> tuple[EligiblePerson, ...]:
+    """People who are eligible at any open gate, each with whom they stand for; `has_decided` if at all of them."""
+    people, decisions = tables.people, tables.decisions
+    pairs = _eligible_pairs(connection, gate_ids)
+    everyone = {pair for gate in pairs.values() for pair in gate}
+    names: dict[int, Any] = {}
+    for batch in batches(person_id for pair in everyone for person_id in pair):
+        query = sa.select(people).where(people.c.person_id.in_(batch))
+        names.update({row.person_id: row for row in connection.execute(query)})
+    decided: set[tuple[int, int, int]] = set()
+    for batch in batches(gate_ids):
+        query = sa.select(decisions).where(decisions.c.gate_id.in_(batch), decisions.c.counted)
+        decided.update((row.gate_id, row.person_id, row.on_behalf_of) for row in connection.execute(query))
+    return tuple(
+        EligiblePerson(
+            person_id=person_id,
+            handle=names[person_id].handle,
+            name=names[person_id].name or names[person_id].handle,
+            on_behalf_of=principal_id,
+            on_behalf_name=names[principal_id].name or names[principal_id].handle,
+            has_decided=all(
+                (gate_id, person_id, principal_id) in decided
+                for gate_id, gate in pairs.items()
+                if (person_id, principal_id) in gate
+            ),
+        )
+        for person_id, principal_id in sorted(everyone, key=lambda pair: (names[pair[0]].handle, pair))
+    )
+
+
+def _eligible_pairs(connection: sa.Connection, gate_ids: Iterable[int]) -> dict[int, set[tuple[int, int]]]:
+    eligible, people, principal = tables.gate_eligible, tables.people, tables.people.alias("principal")
+    found: dict[int, set[tuple[int, int]]] = {}
+    for batch in batches(gate_ids):
+        query = (
+            sa.select(eligible)
+            .join(people, people.c.person_id == eligible.c.person_id)
+            .join(principal, principal.c.person_id == eligible.c.on_behalf_of)
+            .where(
+                eligible.c.gate_id.in_(batch),
+                eligible.c.revoked_at.is_(None),
+                people.c.left_at.is_(None),
+                principal.c.left_at.is_(None),
+            )
+        )
+        for row in connection.execute(query):
+            found.setdefault(row.gate_id, set()).add((row.person_id, row.on_behalf_of))
+    return found
+
+
+def _has_open_gates(connection: sa.Connection, review_id: int) -> bool:
+    gates, carried = tables.gates, tables.review_gates
+    query = (
+        sa.select(sa.literal(1))
+        .select_from(carried)
+        .join(gates, gates.c.gate_id == carried.c.gate_id)
+        .where(carried.c.review_id == review_id, gates.c.outcome.is_(None))
+        .limit(1)
+    )
+    return connection.scalar(query) is not None
+
+
+def _parking(review_id: int, number: int, reason: str | None, at: datetime) -> dict[str, Any]:
+    return {"review_id": review_id, "round": number, "status": "to_park", "reason": reason, "created_at": at}
