@@ -24,3 +24,50 @@ class UnknownKind(ContentError):
 
 class ModelUnusable(ContentError):
     """A model's files are missing, were changed, or do not fit its architecture."""
+
+
+class SandboxUnavailable(ContentError):
+    """A sandboxed worker cannot be started at all, whatever the item: a fault of the machine or the installation."""
+
+
+class ContentUnread(ContentError):
+    """A finding about one file: it cannot be read; `cause` says why in a word. It becomes a failure."""
+
+    cause = "broken"
+
+    def __str__(self) -> str:
+        return f"{self.cause}: {super().__str__()}"
+
+
+class ContentBroken(ContentUnread):
+    """The bytes do not follow the format that they claim."""
+
+
+class ContentTooLarge(ContentUnread):
+    """The content would need more pixels, entries or unpacked bytes than is allowed."""
+
+    cause = "too large"
+
+
+class ContentRefused(ContentUnread):
+    """The content uses a construct that is only good for attacks."""
+
+    cause = "refused"
+
+
+class ContentEncrypted(ContentUnread):
+    """The content needs a password to be read."""
+
+    cause = "encrypted"
+
+
+class ContentUnsupported(ContentUnread):
+    """The format is known but no reader for it is here."""
+
+    cause = "unsupported"
+
+
+class ContentEmpty(ContentUnread):
+    """The file has no bytes."""
+
+    cause = "empty"
