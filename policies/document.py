@@ -122,7 +122,7 @@ def _default_rework() -> Deadline:
 class Approval(Section):
     """Who must approve what."""
 
-    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=32)]
     automatic: tuple[AutomaticRule, ...] = ()
     four_eyes: StrictBool = True
     review_size: Annotated[StrictInt, Field(ge=1, le=100)] = 24

@@ -21,21 +21,31 @@ class PredicateError(PolicyError):
     """A predicate is outside the grammar or compares what cannot be compared.
 
     `position` counts characters from 0 in `text`; `found` is what stands there, `allowed` what could, `hint` what to
-    do about it.
+    do about it, `nearest` the allowed word that was probably meant.
     """
 
-    def __init__(self, text: str, position: int, found: str, allowed: str, hint: str | None = None) -> None:
-        super().__init__(text, position, found, allowed, hint)
+    def __init__(
+        self,
+        text: str,
+        position: int,
+        found: str,
+        allowed: str,
+        hint: str | None = None,
+        nearest: str | None = None,
+    ) -> None:
+        super().__init__(text, position, found, allowed, hint, nearest)
         self.text = text
         self.position = position
         self.found = found
         self.allowed = allowed
         self.hint = hint
+        self.nearest = nearest
 
     def __str__(self) -> str:
         """One line: what was found where, what is allowed, what to do."""
-        said = f"found {self.found} at character {self.position + 1} of {self.text!r}; allowed: {self.allowed}"
-        return f"{said}; {self.hint}" if self.hint else said
+        said = f"found {self.found} at character {self.position + 1} of {self.text[:200]!r}; allowed: {self.allowed}"
+        said += f"; {self.hint}" if self.hint else ""
+        return f"{said}; did you mean {self.nearest!r}?" if self.nearest else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +83,11 @@ class PolicyInvalid(DocumentInvalid):
 
 class RosterInvalid(DocumentInvalid):
     """A roster file is refused."""
+
+
+class GrantsInvalid(DocumentInvalid):
+    """A contracts table is refused."""
+
+
+class QueriesInvalid(PolicyError):
+    """A frame of rights queries does not keep to the declared schema: a fault of what built it, not of a contract."""

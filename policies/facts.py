@@ -45,6 +45,8 @@ class Fact:
     unit: str | None
     description: str
     use: Use = Use.EVERYWHERE
+    range: tuple[float, float] | None = None
+    """Smallest and largest value that makes sense: a predicate that compares with another is refused."""
 
 
 def _fact(
@@ -56,8 +58,9 @@ def _fact(
     values: tuple[str, ...] | None = None,
     unit: str | None = None,
     use: Use = Use.EVERYWHERE,
+    within: tuple[float, float] | None = None,
 ) -> Fact:
-    return Fact(name, dtype, nullable, values, unit, description, use)
+    return Fact(name, dtype, nullable, values, unit, description, use, within)
 
 
 _TEXT, _INT, _FLOAT, _BOOL = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()
@@ -79,11 +82,17 @@ _DECLARED = (
     _fact("duration", _FLOAT, "playing time", nullable=True, unit="s"),
     _fact("inspection_failed", _BOOL, "the content could not be read"),
     _fact("label", _TEXT, "label the classifier gave; NULL if it abstained", nullable=True),
-    _fact("score", _FLOAT, "score of the label, 0 to 1", nullable=True),
-    _fact("margin", _FLOAT, "distance to the second label's score, 0 to 1", nullable=True),
+    _fact("score", _FLOAT, "score of the label, 0 to 1", nullable=True, within=(0.0, 1.0)),
+    _fact("margin", _FLOAT, "distance to the second label's score, 0 to 1", nullable=True, within=(0.0, 1.0)),
     _fact("second_label", _TEXT, "label that came second", nullable=True),
-    _fact("risk", _FLOAT, "bound on the error of the label, 0 to 1; NULL without a calibration", nullable=True),
-    _fact("unsafe_score", _FLOAT, "score of unsafe content, 0 to 1", nullable=True),
+    _fact(
+        "risk",
+        _FLOAT,
+        "bound on the error of the label, 0 to 1; NULL without a calibration",
+        nullable=True,
+        within=(0.0, 1.0),
+    ),
+    _fact("unsafe_score", _FLOAT, "score of unsafe content, 0 to 1", nullable=True, within=(0.0, 1.0)),
     _fact("language", _TEXT, "language of the text, ISO 639-1", nullable=True),
     _fact("clearance", _TEXT, "worst status of the rights check over the intended uses", values=CLEARANCES),
     _fact("clearance_reasons", pl.List(pl.String()), "codes of the rights findings"),
