@@ -70,4 +70,4 @@ class UnknownKind(ClassifierError):
 
     def __str__(self) -> str:
         found, allowed = ", ".join(self.kinds), ", ".join(self.allowed)
-        return f"no classifier for kind {found}; there are classifiers for {allowed}: name the kind in classifiers_for()"
+        return f"no classifier for kind {found}; there are classifiers for {allowed}: name it in classifiers_for()"
