@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -28,9 +30,10 @@ class PrefectServer:
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+def prefect_server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[PrefectServer]:
     """A Prefect server on a free loopback port with an empty SQLite database; awaited until its API is ready."""
     folder = tmp_path_factory.mktemp("prefect")
+    shutil.copy(_migrated_database(pytestconfig, folder), folder / "prefect.db")
     port = free_port()
     api_url = f"http://127.0.0.1:{port}/api"
     log = folder / "server.log"
@@ -57,13 +60,32 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _migrated_database(config: pytest.Config, folder: Path) -> Path:
+    """An empty database with Prefect's schema, made once for each version: its migrations take most of a start."""
+    assert config.cache is not None
+    made = config.cache.mkdir("prefect") / f"empty-{version('prefect')}.db"
+    if not made.exists():
+        subprocess.run(
+            [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"],
+            env=_server_environment(folder, ""),
+            check=True,
+            capture_output=True,
+            timeout=READY_WITHIN_S,
+        )
+        (folder / "prefect.db").rename(folder / "empty.db")
+        unfinished = made.with_suffix(f".{os.getpid()}")
+        shutil.copy(folder / "empty.db", unfinished)
+        unfinished.replace(made)  # whole or not at all, for sessions side by side
+    return made
+
+
 def _server_environment(folder: Path, api_url: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return inherited | {
         "PREFECT_HOME": str(folder),
         "PREFECT_PROFILES_PATH": str(folder / "profiles.toml"),
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / 'prefect.db'}",
-        "PREFECT_SERVER_UI_API_URL": api_url,
+        **({"PREFECT_SERVER_UI_API_URL": api_url} if api_url else {}),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
