@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,8 +16,9 @@ from analytics.errors import EventsMissing, LedgerNotUnderstood
 from analytics.macros import macro_statements
 from analytics.schema import STORAGE_VERSION, Mirror, schema_digest, table_statements
 
-LOW_BITS: Final = 1_048_575
-"""Mask of the bits that a checksum adds up: the ledger's reader uses the same."""
+BUCKET_BITS: Final = 12
+LOW_BITS: Final = (1 << 40) - 1
+"""How checksums are taken: rows a bucket, and the bits that are added up. The ledger's reader does the same."""
 
 _EVENTS: Final = """
     INSERT INTO events
@@ -98,24 +99,26 @@ class WarehouseBuild:
         self.watermark = head
         self.events_added += found
 
-    def put_rows(self, mirror: Mirror, rows: pa.RecordBatchReader, *, all_rows: bool = False) -> None:
-        """Store rows of a mirrored table, in place of those with the same key; with `all_rows`, of everything."""
+    def put_rows(self, mirror: Mirror, rows: pa.RecordBatchReader, buckets: Collection[int] | None = None) -> None:
+        """Store rows of a mirrored table in place of those with the same key; with `buckets`, of all in those."""
         with self._arriving(rows):
             self._run("CREATE OR REPLACE TEMP TABLE incoming AS FROM arriving")
         keys = ", ".join(mirror.key)
-        condition = "" if all_rows else f" WHERE ({keys}) IN (SELECT ({keys}) FROM incoming)"  # noqa: S608 (own names)
-        self._run(f"DELETE FROM {mirror.table}{condition}")  # noqa: S608
+        replaced = f"({keys}) IN (SELECT ({keys}) FROM incoming)"  # noqa: S608 (own names, here and below)
+        if buckets is not None:
+            replaced = f"{mirror.key[0]} >> {BUCKET_BITS} IN ({', '.join(str(int(one)) for one in buckets)})"
+        self._run(f"DELETE FROM {mirror.table} WHERE {replaced}")  # noqa: S608
         self._run(f"INSERT INTO {mirror.table} SELECT {mirror.select} FROM {mirror.source}")  # noqa: S608
 
-    def checksum(self, mirror: Mirror) -> tuple[int, ...]:
-        """How many rows the table holds, then of each checked column how many values and the sum of their low bits."""
+    def checksums(self, mirror: Mirror) -> dict[int, tuple[int, ...]]:
+        """Of each bucket of a mirrored table: how many rows, then values and the sum of their low bits a column."""
         kinds = dict(self._connection.execute(_COLUMN_TYPES, [mirror.table]).fetchall())
         parts = ["count(*)"]
         for name in mirror.checked:
             number = f"epoch_us({name})" if kinds[name] == "TIMESTAMP" else name
             parts += [f"count({name})", f"coalesce(sum({number} & {LOW_BITS}), 0)"]
-        row = self._row(f"SELECT {', '.join(parts)} FROM {mirror.table}")  # noqa: S608 (own names)
-        return tuple(int(value) for value in row)
+        query = f"SELECT {mirror.key[0]} >> {BUCKET_BITS}, {', '.join(parts)} FROM {mirror.table} GROUP BY 1"  # noqa: S608
+        return {row[0]: tuple(int(value) for value in row[1:]) for row in self._connection.execute(query).fetchall()}
 
     def finish(self) -> None:
         """Write the watermark, the views and the macros, and close the file so that it can be swapped in."""

@@ -45,8 +45,9 @@ def words_list(words: Sequence[str]) -> str:
 class Mirror:
     """A table copied from the ledger: which columns are read, and which are compared to notice a missed change.
 
-    `checked` are integers and instants that change whenever a row does. `select` and `source` say what is stored, in
-    the order of the warehouse's columns: `incoming` is what was read, joined with tables written before this one.
+    `checked` are integers and instants of which one changes whenever a row does; the first of `key` is an integer.
+    `select` and `source` say what is stored, in the order of the warehouse's columns: `incoming` is what was read,
+    joined with tables written before this one.
     """
 
     table: str
@@ -112,7 +113,7 @@ MIRRORS: Final = (
         "gates",
         ("gate_id", "version_id", "round", "stage", "step", "quorum", "four_eyes", "signature", "opened_at", "due_at",
          "outcome", "closed_at"),
-        ("gate_id", "opened_at", "due_at", "closed_at"),
+        ("gate_id", "quorum", "opened_at", "due_at", "closed_at"),
         ("gate_id",),
         """gate_id, version_id, round, stage, step, quorum, four_eyes, signature, opened_at, due_at, outcome,
            closed_at, greatest(epoch_us(closed_at) - epoch_us(opened_at), 0)""",

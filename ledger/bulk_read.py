@@ -7,7 +7,7 @@ Instants arrive as UTC timestamps in microseconds, booleans as booleans, on both
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +27,11 @@ from ledger.tables import Instant, metadata
 BATCH_ROWS: Final = 65_536
 """Rows a record batch on SQLite; PostgreSQL's driver cuts by size."""
 
-LOW_BITS: Final = 1_048_575
-"""Mask of the bits that a checksum adds up: 20, so that sums stay far below 2^63 on either database."""
+BUCKET_BITS: Final = 12
+"""Rows whose first key agrees but for its last 12 bits form a bucket: 4,096 of them, summed up together."""
+
+LOW_BITS: Final = (1 << 40) - 1
+"""Mask of the bits that a checksum adds up: 40, so that the sum of a bucket stays far below 2^63."""
 
 SqlQuery: TypeAlias = "sa.Select[Any] | sa.CompoundSelect[Any]"
 
@@ -110,15 +113,25 @@ class LedgerSnapshot:
         row = self._first_row(sa.select(_events.c.hash).where(_events.c.seq == seq))
         return None if row is None else str(row[0])
 
-    def stream(self, table: str, *, columns: Sequence[str] | None = None, after_seq: int = 0) -> pa.RecordBatchReader:
+    def stream(
+        self,
+        table: str,
+        *,
+        columns: Sequence[str] | None = None,
+        after_seq: int = 0,
+        buckets: Collection[int] | None = None,
+    ) -> pa.RecordBatchReader:
         """Rows of `table` in batches with the schema of `schema_of(table, columns)`, in no promised order.
 
         With `after_seq` above 0: the events after it, and of any other table the rows that belong to a version which
-        such an event names. 0 gives every row. Memory holds one batch at a time.
+        such an event names. With `buckets`: the rows of those buckets of `checksums`. Otherwise every row. Memory holds
+        one batch at a time.
         """
         query = sa.select(*_columns(table, columns))
         if after_seq > 0:
             query = query.where(_touched_since(table, after_seq))
+        if buckets is not None:
+            query = query.where(_bucket(table).in_([sa.literal_column(str(int(one))) for one in sorted(buckets)]))
         schema = schema_of(table, columns)
         return pa.RecordBatchReader.from_batches(schema, self._batches(query, schema))
 
@@ -126,18 +139,21 @@ class LedgerSnapshot:
         """The same rows as `stream`, as one table in memory."""
         return self.stream(table, columns=columns, after_seq=after_seq).read_all()
 
-    def checksum(self, table: str, columns: Sequence[str]) -> tuple[int, ...]:
-        """Numbers that change when rows of `table` do: how many rows, then of each column how many values and a sum.
+    def checksums(self, table: str, columns: Sequence[str]) -> dict[int, tuple[int, ...]]:
+        """Numbers of each bucket of `table` that change when its rows do: rows, then values and their sum a column.
 
-        `columns` are integers or instants; the sum is over the low 20 bits (`LOW_BITS`) of each value. Compared with
-        the same numbers of a copy it shows whether the copy has missed a change.
+        A bucket is the first key column without its low `BUCKET_BITS`. `columns` are integers or instants; the sum is
+        over `LOW_BITS` of each value. Compared with those of a copy, they show where the copy has missed a change.
         """
+        bucket = _bucket(table)
         parts: list[sa.ColumnElement[Any]] = [sa.func.count()]
         for column in _columns(table, columns):
             low_bits = sa.type_coerce(column, sa.BigInteger).op("&")(sa.literal_column(str(LOW_BITS)))
             parts += [sa.func.count(column), sa.cast(sa.func.coalesce(sa.func.sum(low_bits), 0), sa.BigInteger)]
-        row = self._first_row(sa.select(*parts).select_from(metadata.tables[table]))
-        return tuple(int(value) for value in row or ())
+        query = sa.select(bucket, *parts).group_by(bucket)
+        with _translated(self._address), self._connection.cursor() as cursor:
+            cursor.execute(self._sql(query))
+            return {int(row[0]): tuple(int(value) for value in row[1:]) for row in cursor.fetchall()}
 
     def _first_row(self, query: SqlQuery) -> tuple[Any, ...] | None:
         with _translated(self._address), self._connection.cursor() as cursor:
@@ -168,6 +184,13 @@ def _led_by_types(query: SqlQuery, schema: pa.Schema) -> SqlQuery:
     sample = {pa.float64(): "0.0", pa.string(): "''"}
     row: list[sa.Label[Any]] = [sa.literal_column(sample.get(field.type, "0")).label(field.name) for field in schema]
     return sa.union_all(sa.select(*row), query)
+
+
+def _bucket(table: str) -> sa.ColumnElement[Any]:
+    key = next(iter(metadata.tables[table].primary_key.columns))
+    if not isinstance(key.type, sa.Integer):
+        raise LedgerSchemaMismatch(f"Table {table} has the key {key.name}, which is no integer: it has no buckets.")
+    return key.op(">>")(sa.literal_column(str(BUCKET_BITS)))
 
 
 def _touched_since(table: str, seq: int) -> sa.ColumnElement[bool]:
