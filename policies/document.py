@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr, StrictBool, StrictInt, StringConstraint
 
 from policies import policy_checks
 from policies.calendars import Calendar
+from policies.channels import UseAction
 from policies.errors import PolicyInvalid
 from policies.quantities import CalendarDuration, Duration, Share, SizeBytes, Unit, WorkingDuration
 from policies.validation import Section, read_document
@@ -26,21 +27,21 @@ Title = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 Predicate = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 """Text of a predicate; `policies.predicates` reads it."""
-Territory = Annotated[str, StringConstraints(pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?|WORLD)$")]
-"""A country or subdivision of ISO 3166, or WORLD."""
 
 Kind = Literal["image", "document", "text", "video", "audio", "other"]
-Intent = Literal["publish", "distribute", "derive", "archive", "ai_infer", "ai_train", "data_mine"]
 Blocking = Literal["conflict", "restricted", "embargoed", "expired", "unknown", "expiring"]
 Signature = Literal["none", "totp"]
 
 
 class IntendedUse(Section):
-    """What a collection's assets are meant for: the question that the rights check answers."""
+    """What a collection's assets are meant for: the question that the rights check answers.
 
-    action: Intent
-    channel: Name
-    territory: Annotated[tuple[Territory, ...], Field(min_length=1)]
+    `channel` is one of `policies.channels.CHANNELS`, `territory` lists codes of `policies.territories.TERRITORIES`.
+    """
+
+    action: UseAction
+    channel: str
+    territory: Annotated[tuple[str, ...], Field(min_length=1)]
     licensee: Name | None = None
     lasting: CalendarDuration | None = None
     """How long the use goes on; without it, the use is of the moment."""

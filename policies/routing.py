@@ -16,8 +16,9 @@ import polars as pl
 
 from policies.document import PolicyDocument
 from policies.facts import check_facts
-from policies.policy_checks import read_predicate, stages_before
+from policies.policy_checks import stages_before
 from policies.predicates import Predicate, compile_polars, three_valued
+from policies.rule_checks import read_predicate
 
 
 class Outcome(StrEnum):
