@@ -91,3 +91,7 @@ class GrantsInvalid(DocumentInvalid):
 
 class QueriesInvalid(PolicyError):
     """A frame of rights queries does not keep to the declared schema: a fault of what built it, not of a contract."""
+
+
+class ArchiveInputInvalid(PolicyError):
+    """An archive rule or a frame of versions does not keep to what `due_for_archive` takes: a fault of the caller."""
