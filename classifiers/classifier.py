@@ -14,8 +14,8 @@ from classifiers.verdict import Verdict
 class Content:
     """One version as a classifier sees it.
 
-    `sha256` names the bytes (hex), `kind` is the fact of that name (image, document, text, video, audio, other), `path` is a
-    local copy of the bytes or None, `text` is what inspection extracted from them or None.
+    `sha256` names the bytes (hex), `kind` is the fact of that name (image, document, text, video, audio, other),
+    `path` is a local copy of the bytes or None, `text` is what inspection extracted from them or None.
     """
 
     sha256: str
@@ -50,7 +50,7 @@ class Classifier(Protocol):
     def classify(self, batch: Sequence[Content], labels: Mapping[str, str]) -> list[Verdict]:
         """Give one verdict for each item, in the order of `batch`; what cannot be read is abstained from, never raised.
 
-        `labels` maps each offered label to its description in plain words; with fewer than two labels there is nothing to
-        choose between, and every verdict is an abstention.
+        `labels` maps each offered label to its description in plain words; with fewer than two labels there is nothing
+        to choose between, and every verdict is an abstention.
         """
         ...

@@ -56,6 +56,10 @@ class ContentEmpty(ContentError):
     cause = "empty"
 
 
+class BytesNotAtHand(ClassifierError):
+    """The local copy of the content cannot be read: a fault of the machine, not of the content. It may pass."""
+
+
 class ModelUnusable(ClassifierError):
     """A model's files are missing, were changed, or do not fit its architecture. Permanent until reinstalled."""
 

@@ -9,6 +9,7 @@ from classifiers.classifier import Classifier, Content
 from classifiers.errors import UnknownKind
 from classifiers.image_classifier import ImageClassifier
 from classifiers.text_classifier import TextClassifier
+from classifiers.text_encoder import TextEncoder
 from classifiers.verdict import Verdict
 
 KINDS = ("image", "document", "text", "video", "audio", "other")
@@ -18,14 +19,14 @@ KINDS = ("image", "document", "text", "video", "audio", "other")
 def classifiers_for(kinds: Collection[str] = KINDS, *, cache: Path) -> Mapping[str, Classifier]:
     """Choose the classifier of each kind in `kinds`; nothing is loaded before the first batch.
 
-    Images are seen; every other kind is read by the text that inspection extracted from it, and abstained from if there is none.
-    `cache` is a local folder for converted weights (`<home>/models`), made when needed. Both classifiers share one
-    text model. `UnknownKind` is raised for a kind that is not in `KINDS`.
+    Images are seen; every other kind is read by the text that inspection extracted from it, and abstained from if there
+    is none. `cache` is a local folder for converted weights (`<home>/models`), made when needed. Both classifiers share
+    one text model. `UnknownKind` is raised for a kind that is not in `KINDS`.
     """
     if unknown := sorted(set(kinds) - set(KINDS)):
         raise UnknownKind(unknown, KINDS)
-    text = TextClassifier(cache)
-    image = ImageClassifier(cache, text.encoder)
+    encoder = TextEncoder(cache)
+    text, image = TextClassifier(encoder), ImageClassifier(cache, encoder)
     return {kind: image if kind == "image" else text for kind in kinds}
 
 

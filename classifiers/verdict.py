@@ -10,9 +10,9 @@ from dataclasses import dataclass
 SCORE_DECIMALS = 3
 """Decimals that a score and a margin keep.
 
-Arithmetic in another batch, on another CPU or with another thread count moves a score by far less than this (see
-`classifiers.precision`). Rounded, equal content gets equal numbers; labels whose rounded scores are equal are a tie, which the
-order of names decides and not the noise.
+Other neighbours in a batch move a score by less than 0.000001 (see `classifiers.text_encoder`), so that rounded
+numbers repeat; where one lies on the edge between two steps it moves by one step, never by more. Labels whose rounded
+scores are equal are a tie, which their names decide and not the noise.
 """
 
 
@@ -21,10 +21,10 @@ class Verdict:
     """One classifier's answer for one version under one label set.
 
     `classifier`, `model` and `revision` say exactly who spoke, `label_set` which labels were offered
-    (`label_set_digest`). Either `label` is set, with `score` (0..1, its share among the offered labels), `margin` (0..1,
-    score of the first minus score of the second label) and `second_label`; or `abstained` holds the reason why there is none.
-    `risk` (0..1, bound on the error of this verdict) and `calibration` (which evidence gives that bound) stay None
-    as long as no calibration exists: a score is not a probability of being right.
+    (`label_set_digest`). Either `label` is set, with `score` (0..1, its share among the offered labels), `margin`
+    (0..1, score of the first minus score of the second label) and `second_label`; or `abstained` holds the reason why
+    there is none. `risk` (0..1, bound on the error of this verdict) and `calibration` (which evidence gives that
+    bound) stay None as long as no calibration exists: a score is not a probability of being right.
     """
 
     classifier: str
@@ -70,7 +70,7 @@ def rank_labels(scores: Mapping[str, float]) -> Ranking:
 
 
 def label_set_digest(labels: Mapping[str, str]) -> str:
-    """SHA-256 (hex) of the offered labels and their descriptions as canonical JSON; the order of `labels` does not count.
+    """SHA-256 (hex) of the offered labels and their descriptions as canonical JSON, whatever their order.
 
     >>> label_set_digest({"a": "x", "b": "y"}) == label_set_digest({"b": "y", "a": "x"})
     True
