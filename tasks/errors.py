@@ -57,6 +57,21 @@ class SettingsInvalid(PermanentError):
         return (type(self), (self.problems,))
 
 
+class StackDown(PermanentError):
+    """A part is needed that neither the settings name nor an embedded stack provides."""
+
+    def __init__(self, part: str, setting: str) -> None:
+        super().__init__(
+            f"{part} has no address: nothing sets {setting}, and no embedded stack was started in this home; "
+            f"run `signoff up`, or set {setting}"
+        )
+        self.part = part
+        self.setting = setting
+
+    def __reduce__(self) -> tuple[type[StackDown], tuple[str, str]]:
+        return (type(self), (self.part, self.setting))
+
+
 class PrefectAway(TransientError):
     """The Prefect API cannot be reached, or is busy beyond patience."""
 
@@ -89,3 +104,56 @@ class ReviewRunLost(PermanentError):
 
     def __reduce__(self) -> tuple[type[ReviewRunLost], tuple[str, str]]:
         return (type(self), (self.flow_run_id, self.state))
+
+
+class StorageRefused(PermanentError):
+    """The object store refuses a request: rights, a missing bucket, a key it cannot hold."""
+
+
+class ObjectMissing(PermanentError):
+    """An object is not there (any more)."""
+
+    def __init__(self, bucket: str, key: str) -> None:
+        super().__init__(f"s3://{bucket}/{key} does not exist; it was removed, or never written")
+        self.bucket, self.key = bucket, key
+
+    def __reduce__(self) -> tuple[type[ObjectMissing], tuple[str, str]]:
+        return (type(self), (self.bucket, self.key))
+
+
+class ObjectChanged(PermanentError):
+    """An object no longer holds the bytes that were pinned."""
+
+    def __init__(self, bucket: str, key: str) -> None:
+        super().__init__(f"s3://{bucket}/{key} was replaced by other bytes; the next ingest sees the new ones")
+        self.bucket, self.key = bucket, key
+
+    def __reduce__(self) -> tuple[type[ObjectChanged], tuple[str, str]]:
+        return (type(self), (self.bucket, self.key))
+
+
+class NoActivePolicy(PermanentError):
+    """Nothing can be routed before a policy was activated."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no policy is active in the ledger; set `policy` and `roster` in signoff.toml and run `signoff up`, or run "
+            "`signoff policy activate FILE`"
+        )
+
+    def __reduce__(self) -> tuple[type[NoActivePolicy], tuple[()]]:
+        return (type(self), ())
+
+
+class CustodyBroken(PermanentError):
+    """The bytes in custody are not those that were recorded: nothing may be decided or published from them."""
+
+    def __init__(self, bucket: str, key: str, expected: str, found: str) -> None:
+        super().__init__(
+            f"s3://{bucket}/{key} holds bytes with SHA-256 {found}, recorded is {expected}; nothing was published from "
+            "it. Find out who wrote there, and put the recorded bytes back"
+        )
+        self.bucket, self.key, self.expected, self.found = bucket, key, expected, found
+
+    def __reduce__(self) -> tuple[type[CustodyBroken], tuple[str, str, str, str]]:
+        return (type(self), (self.bucket, self.key, self.expected, self.found))

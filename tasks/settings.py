@@ -28,11 +28,13 @@ from tasks.settings_schema import (
     S3Settings,
     ScheduleSettings,
     Settings,
+    hide_password,
     public_values,
 )
 
 __all__ = [
     "CONFIG_VARIABLE",
+    "DEFAULT",
     "STACK_FILE",
     "Buckets",
     "Credentials",
@@ -41,6 +43,8 @@ __all__ = [
     "S3Settings",
     "ScheduleSettings",
     "Settings",
+    "config_path",
+    "hide_password",
     "load_settings",
     "public_values",
     "read_stack_file",
@@ -51,7 +55,7 @@ CONFIG_VARIABLE: Final = "SIGNOFF_CONFIG"
 
 DEFAULT_CONFIG: Final = "signoff.toml"
 STACK_FILE: Final = "stack.json"
-_NOT_SETTINGS: Final = ("SIGNOFF_CONFIG", "SIGNOFF_TEST_")
+_NOT_SETTINGS: Final = ("SIGNOFF_CONFIG", "SIGNOFF_STACK_", "SIGNOFF_TEST_")
 _SECRET: Final = ("s3.service", "s3.source", "s3.consumer")
 
 FLAG: Final = "flag"
@@ -65,7 +69,7 @@ def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | Non
     settings file are relative to it. Raises `SettingsInvalid` with every problem, each with its origin.
     """
     _refuse_unknown_variables()
-    chosen = _config_path(config)
+    chosen = config_path(config)
     layers: list[tuple[str, dict[str, Any]]] = [
         (FLAG, _nest(overrides or {})),
         ("environment", _read_environment()),
@@ -137,7 +141,8 @@ def _refuse_unknown_variables() -> None:
         )
 
 
-def _config_path(config: Path | None) -> Path | None:
+def config_path(config: Path | None) -> Path | None:
+    """Decide which settings file is read: the named one, that of `SIGNOFF_CONFIG`, `signoff.toml` here, or none."""
     named = config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
     if named is None:
         return Path(DEFAULT_CONFIG).resolve() if Path(DEFAULT_CONFIG).is_file() else None

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tasks.clock import Clock, clock_from
+from tasks.errors import StackDown
 
 DEFAULT: Final = "default"
 """The origin of a value that nobody set."""
@@ -39,7 +40,7 @@ class Buckets(_Section):
 class S3Settings(_Section):
     """The object store. Without credentials the usual AWS sources (profile, role, environment) are used."""
 
-    endpoint: str | None = Field(default=None, description="address of the S3 service; none: the embedded one, or AWS")
+    endpoint: str | None = Field(default=None, description="address of the S3 service; none: the embedded one")
     region: str = Field(default="us-east-1", description="S3 region, signed into every request")
     service: Credentials | None = Field(default=None, description="identity of Signoff itself")
     source: Credentials | None = Field(default=None, description="identity of submitters: the intake bucket only")
@@ -58,6 +59,7 @@ class PrefectSettings(_Section):
 
     api_url: str | None = Field(default=None, description="address of the Prefect API; none: the embedded server")
     work_pool: str = Field(default="signoff", description="work pool of the deployments")
+    worker: bool = Field(default=True, description="whether `signoff up` starts a process worker on this machine")
     worker_limit: int = Field(default=8, ge=1, description="flow runs that the embedded worker executes at once")
 
 
@@ -70,6 +72,10 @@ class IngestSettings(_Section):
         default=512 * 1024**2, ge=1, description="bytes a shard, at most; one larger asset is a shard"
     )
     processes: int = Field(default=2, ge=1, description="shards screened at once on this machine")
+    inspect: bool = Field(
+        default=True,
+        description="off: nothing is looked into, and as no rights are known, every version goes to people",
+    )
 
 
 class ScheduleSettings(_Section):
@@ -137,10 +143,10 @@ class Settings(BaseSettings):
         clock_from(value)
         return value
 
-    @field_validator("home")
+    @field_validator("home", "policy", "roster")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().resolve()
 
     @property
     def origins(self) -> Mapping[str, str]:
@@ -151,6 +157,20 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """SQLAlchemy address of the ledger, the embedded SQLite file included."""
         return self.database.url or f"sqlite:///{self.home / 'ledger.db'}"
+
+    @property
+    def prefect_api(self) -> str:
+        """Address of the Prefect API. Raises `StackDown` when no server is configured and no stack was started."""
+        if self.prefect.api_url is None:
+            raise StackDown("Prefect", "prefect.api_url")
+        return self.prefect.api_url
+
+    @property
+    def s3_endpoint(self) -> str:
+        """Address of the object store. Raises `StackDown` when none is configured and no stack was started."""
+        if self.s3.endpoint is None:
+            raise StackDown("The object store", "s3.endpoint")
+        return self.s3.endpoint
 
     @property
     def analytics_path(self) -> Path:

@@ -1,0 +1,54 @@
+"""The embedded Prefect server: SQLite under the stack's folder, loopback only, no telemetry, no promotions."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import httpx
+
+from cli.stack.components import LOOPBACK, Component, Part, quiet_environment
+
+
+def api_url(port: int) -> str:
+    """Return the address of the embedded server's API.
+
+    >>> api_url(4200)
+    'http://127.0.0.1:4200/api'
+    """
+    return f"http://{LOOPBACK}:{port}/api"
+
+
+def prefect_server(folder: Path, port: int) -> Component:
+    """Return the server as a component; it is ready when its database answers."""
+    address = api_url(port)
+    origins = ",".join(f"http://{host}:{port}" for host in (LOOPBACK, "localhost"))
+    own = {
+        "PREFECT_HOME": str(folder),
+        "PREFECT_PROFILES_PATH": str(folder / "profiles.toml"),
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / 'prefect.db'}",
+        "PREFECT_SERVER_UI_API_URL": address,
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origins,  # other pages in the browser must not decide reviews
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        # a lease that lived in memory would be lost with the server, and its slot taken for ever
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
+    }
+    return Component(
+        part=Part.PREFECT_SERVER,
+        argv=(sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)),
+        environment=quiet_environment(os.environ, keep_prefect=False) | own,
+        folder=folder,
+        ready=lambda: _serves(address),
+        ready_within_s=120,
+        stop_within_s=15,
+    )
+
+
+def _serves(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/ready", trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False

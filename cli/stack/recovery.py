@@ -1,0 +1,52 @@
+"""What a stack that was down leaves in Prefect, put right before its worker starts again.
+
+Both are safe because every flow is idempotent and takes whatever is open: one next run does the work of all those
+that were missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from tasks.prefect_api import PrefectApi
+
+_PAGE: Final = 200
+_LOST: Final = {"type": "CRASHED", "message": "The stack was stopped while this run was going on"}
+
+
+def drop_missed_runs(api: PrefectApi, pool: str, now: datetime) -> int:
+    """Delete the runs that the schedule wanted before `now`, and return how many there were.
+
+    Otherwise an hour of downtime would begin with dozens of sweeps at once. Runs that a person or a program asked for,
+    a resumed review above all, are kept.
+    """
+    missed = [run for run in _runs(api, pool, ["SCHEDULED"], before=now) if run["auto_scheduled"]]
+    for run in missed:
+        api.call("DELETE", f"/flow_runs/{run['id']}", allow=(404,))
+    return len(missed)
+
+
+def crash_lost_runs(api: PrefectApi, pool: str) -> int:
+    """Mark the runs whose process ended with the worker as crashed, which frees their place; return how many.
+
+    Only runs that a worker had started: a review that is just being parked has no process to lose.
+    """
+    lost = [run for run in _runs(api, pool, ["PENDING", "RUNNING", "CANCELLING"]) if run["infrastructure_pid"]]
+    for run in lost:
+        api.post(f"/flow_runs/{run['id']}/set_state", {"state": _LOST, "force": True})
+    return len(lost)
+
+
+def _runs(api: PrefectApi, pool: str, states: list[str], before: datetime | None = None) -> Iterator[dict[str, Any]]:
+    wanted: dict[str, Any] = {"state": {"type": {"any_": states}}}
+    if before is not None:
+        wanted["expected_start_time"] = {"before_": before.isoformat()}
+    found: list[dict[str, Any]] = []
+    while True:  # the whole answer is read before anything is changed, so that no page shifts
+        page = {"offset": len(found), "limit": _PAGE, "sort": "ID_DESC"}
+        rows = api.post("/flow_runs/filter", {"flow_runs": wanted, "work_pools": {"name": {"any_": [pool]}}, **page})
+        found.extend(rows)
+        if len(rows) < _PAGE:
+            return iter(found)

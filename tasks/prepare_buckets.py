@@ -1,0 +1,115 @@
+"""Make sure that the four buckets exist and are what their purposes demand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tasks.errors import BucketUnfit, StorageAway
+from tasks.settings import S3Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_MISSING: Final = ("404", "NoSuchBucket", "NotFound")
+_REFUSED: Final = ("401", "403", "AccessDenied", "Forbidden")
+
+
+def prepare_buckets(s3: S3Settings, *, embedded: bool) -> list[str]:
+    """Create what is missing, check the rest, and return the names of the buckets that were created.
+
+    The embedded store gets a versioned intake bucket, so that versions can be referenced instead of copied. An existing
+    store's intake bucket belongs to somebody else: it must exist and is not changed. The archive is created with object
+    lock, which no bucket can be given later. The library must not be versioned: a deleted object would stay readable.
+    Raises `BucketUnfit` when a bucket cannot serve, `StorageAway` when the store cannot be reached.
+    """
+    try:
+        client = _client(s3)
+        created = [name for name in _own_buckets(s3, embedded=embedded) if _create_missing(client, s3, name)]
+        _check_buckets(client, s3, embedded=embedded)
+    except ClientError as error:
+        raise BucketUnfit(f"The object store at {s3.endpoint} refused to prepare the buckets: {error}") from error
+    except BotoCoreError as error:
+        raise StorageAway(f"The object store at {s3.endpoint} cannot be reached: {error}") from error
+    return created
+
+
+def _own_buckets(s3: S3Settings, *, embedded: bool) -> list[str]:
+    own = [s3.buckets.workspace, s3.buckets.library, s3.buckets.archive]
+    return [s3.buckets.intake, *own] if embedded else own
+
+
+def _create_missing(client: S3Client, s3: S3Settings, name: str) -> bool:
+    if _exists(client, name):
+        return False
+    options: dict[str, Any] = {"ObjectLockEnabledForBucket": True} if name == s3.buckets.archive else {}
+    if s3.region != "us-east-1":
+        options["CreateBucketConfiguration"] = {"LocationConstraint": s3.region}
+    try:
+        client.create_bucket(Bucket=name, **options)
+    except client.exceptions.BucketAlreadyOwnedByYou:  # another `signoff up` was faster
+        return False
+    return True
+
+
+def _check_buckets(client: S3Client, s3: S3Settings, *, embedded: bool) -> None:
+    buckets = s3.buckets
+    if embedded:
+        client.put_bucket_versioning(Bucket=buckets.intake, VersioningConfiguration={"Status": "Enabled"})
+    elif not _exists(client, buckets.intake):
+        raise BucketUnfit(
+            f"The intake bucket {buckets.intake!r} does not exist at {s3.endpoint}; create it or set s3.buckets.intake"
+        )
+    if client.get_bucket_versioning(Bucket=buckets.library).get("Status") == "Enabled":
+        raise BucketUnfit(
+            f"The library bucket {buckets.library!r} is versioned, so what is withdrawn would stay readable; "
+            "suspend its versioning and delete the old versions, or set s3.buckets.library to another bucket"
+        )
+    for name in (buckets.workspace, buckets.library, buckets.archive):
+        if _readable_by_anyone(s3, name):
+            raise BucketUnfit(
+                f"The bucket {name!r} can be listed without credentials; close it before content goes there"
+            )
+
+
+def _exists(client: S3Client, name: str) -> bool:
+    try:
+        client.head_bucket(Bucket=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _MISSING:
+            return False
+        raise
+    return True
+
+
+def _readable_by_anyone(s3: S3Settings, name: str) -> bool:
+    stranger = _client(s3, anonymous=True)
+    try:
+        stranger.list_objects_v2(Bucket=name, MaxKeys=1)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _REFUSED:
+            return False
+        raise
+    return True
+
+
+def _client(s3: S3Settings, *, anonymous: bool = False) -> S3Client:
+    config = Config(
+        s3={"addressing_style": "path"},
+        retries={"max_attempts": 3, "mode": "standard"},
+        connect_timeout=5,
+        signature_version=UNSIGNED if anonymous else None,
+    )
+    identity = None if anonymous else s3.service
+    return boto3.client(
+        "s3",
+        endpoint_url=s3.endpoint,
+        region_name=s3.region,
+        aws_access_key_id=identity.access_key if identity else None,
+        aws_secret_access_key=identity.secret_key.get_secret_value() if identity else None,
+        config=config,
+    )
