@@ -17,6 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tasks.prefect_api import PrefectApi
+
 READY_WITHIN_S = 120.0
 
 
@@ -51,6 +53,23 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytes
         yield PrefectServer(api_url, f"http://127.0.0.1:{port}", folder)
     finally:
         _end_group(process)
+
+
+@pytest.fixture(scope="session")
+def prefect_api(prefect_server: PrefectServer) -> Iterator[PrefectApi]:
+    """A connection to the session's Prefect server."""
+    with PrefectApi(prefect_server.api_url) as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def review_deployment(prefect_api: PrefectApi) -> str:
+    """Name of a deployment on a work pool that no worker serves: its runs stay as they are put."""
+    flow = prefect_api.post("flows/", {"name": "decide-review-parked"})
+    prefect_api.post("work_pools/", {"name": "unserved", "type": "process"})
+    named = {"name": "test", "flow_id": flow["id"], "work_pool_name": "unserved", "entrypoint": "nowhere.nothing"}
+    prefect_api.post("deployments/", named)
+    return "decide-review-parked/test"
 
 
 def free_port() -> int:
