@@ -24,8 +24,6 @@ _HOURS: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-4]):
 _ALLOWED_DAYS: Final = "days of the week or ranges of them, such as 'mon-fri' or 'mon, wed-sat'"
 _ALLOWED_HOURS: Final = "an opening and a later closing time of the same day, such as '09:00-17:30'"
 _DAY: Final = timedelta(days=1)
-_LONGEST_CLOSURE: Final = 3700
-"""Days without a working one after which a calendar is taken to have none: deadlines beyond that are no deadlines."""
 
 
 def parse_days(text: str) -> frozenset[int]:
@@ -130,10 +128,8 @@ class Calendar(Section):
     def working_days(self, start: datetime) -> Iterator[tuple[datetime, datetime]]:
         """Opening and closing instants of each working day from the one of `start` on, without end."""
         day = start.astimezone(ZoneInfo(self.timezone)).date()
-        closed = 0
-        while closed < _LONGEST_CLOSURE:
+        while True:
             interval = self.hours_of(day)
-            closed = 0 if interval else closed + 1
             if interval:
                 yield interval
             day += _DAY
@@ -143,8 +139,7 @@ def due_at(calendar: Calendar, start: datetime, within: Duration, share: float =
     """The first instant at which `share` of `within` has passed since `start` in working time.
 
     `start` is aware; the answer is in UTC. Time outside working hours does not count, so that a deadline that runs out
-    at closing time is due then and not on the next morning. Raises ValueError if `start` is naive, or if the calendar
-    has no working day for ten years.
+    at closing time is due then and not on the next morning. Raises ValueError if `start` is naive.
 
     >>> office = Calendar(timezone="Europe/Berlin", hours="09:00-17:00", holidays="DE")
     >>> friday_noon = datetime(2026, 4, 30, 10, 0, tzinfo=UTC)  # Thursday before Labour Day
@@ -155,12 +150,12 @@ def due_at(calendar: Calendar, start: datetime, within: Duration, share: float =
         raise ValueError("a deadline starts at an aware datetime")
     left = timedelta(seconds=calendar.seconds(within)) * share
     now = start.astimezone(UTC)
-    for opens, closes in calendar.working_days(now):
-        begins = max(opens, now)
-        if begins + left <= closes:
-            return begins + left
-        left -= max(closes - begins, timedelta())
-    raise ValueError(f"the calendar has no working day in the ten years after {start.isoformat()}")
+    days = calendar.working_days(now)
+    opens, closes = next(days)
+    while max(opens, now) + left > closes:
+        left -= max(closes - max(opens, now), timedelta())
+        opens, closes = next(days)
+    return max(opens, now) + left
 
 
 def working_s(calendar: Calendar, start: datetime, end: datetime) -> float:

@@ -127,6 +127,7 @@ class Reading:
         return Truth(fact.name)
 
     def _comparison(self, node: exp.Expr, operator: Operator) -> Node:
+        self._only(node, "this", "expression")
         left, right = node.this, node.expression
         if isinstance(right, exp.Column) and not isinstance(left, exp.Column):
             left, right, operator = right, left, operator.mirrored
@@ -160,7 +161,7 @@ class Reading:
         return Every((Comparison(fact.name, Operator.GE, low), Comparison(fact.name, Operator.LE, high)))
 
     def _pattern(self, node: exp.Expr) -> Node:
-        self._only(node, "this", "expression")
+        self._only(node, "this", "expression", "negate")
         fact = self._fact(node.this)
         pattern = node.expression
         if fact.dtype != pl.String() or fact.values is not None:
@@ -169,7 +170,8 @@ class Reading:
             self._refuse(pattern, self._excerpt(pattern), "a pattern in single quotes")
         if pattern.this.count("%") > _MAX_WILDCARDS:
             self._refuse(pattern, self._excerpt(pattern), f"a pattern with at most {_MAX_WILDCARDS} times %")
-        return Pattern(fact.name, pattern.this)
+        matches = Pattern(fact.name, pattern.this)
+        return Not(matches) if node.args.get("negate") else matches
 
     def _missing(self, node: exp.Expr) -> Node:
         self._only(node, "this", "expression")
@@ -266,8 +268,7 @@ class Reading:
     def _refuse(
         self, node: exp.Expr, found: str, allowed: str, hint: str | None = None, nearest: str | None = None
     ) -> NoReturn:
-        starts: list[int] = [part.meta["start"] for part in node.walk() if "start" in part.meta]
-        raise PredicateError(self.text, min(starts, default=0), found, allowed, hint, nearest)
+        raise PredicateError(self.text, _start_of(node), found, allowed, hint, nearest)
 
     def _refuse_at(self, position: int, found: str, allowed: str, hint: str | None = None) -> NoReturn:
         raise PredicateError(self.text, position, found, allowed, hint)
@@ -280,6 +281,14 @@ _READERS: Final[Mapping[type[exp.Expr], Callable[[Reading, Any], Node]]] = {
     exp.Is: Reading._missing,
     exp.ArrayContains: Reading._contains,
 }
+
+
+def _start_of(node: exp.Expr) -> int:
+    """Where `node` begins; what sqlglot gives no place, such as TRUE and NULL, begins where what is around it does."""
+    starts: list[int] = [part.meta["start"] for part in node.walk() if "start" in part.meta]
+    if starts or node.parent is None:
+        return min(starts, default=0)
+    return _start_of(node.parent)
 
 
 def _hint_for(node: exp.Expr) -> str | None:

@@ -27,6 +27,17 @@ class Unit(StrEnum):
 WORKING_UNITS: Final = (Unit.MINUTE, Unit.HOUR, Unit.DAY, Unit.WEEK)
 """Units that a deadline, which runs in working time, may use."""
 
+_UNIT_DAYS: Final = {
+    Unit.MINUTE: 1 / 1440,
+    Unit.HOUR: 1 / 24,
+    Unit.DAY: 1,
+    Unit.WEEK: 7,
+    Unit.MONTH: 31,
+    Unit.YEAR: 366,
+}
+_LONGEST_DAYS: Final = 366_000
+_LONGEST_WORKING_DAYS: Final = 3_660
+
 _DURATION = re.compile(r"([1-9][0-9]{0,5}) ?(minute|hour|day|week|month|year)s?")
 _SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)")
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
@@ -70,7 +81,10 @@ def parse_duration(text: object) -> Duration:
     match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         raise QuantityInvalid(DURATION_ALLOWED)
-    return Duration(int(match[1]), Unit(match[2]))
+    duration = Duration(int(match[1]), Unit(match[2]))
+    if duration.amount * _UNIT_DAYS[duration.unit] > _LONGEST_DAYS:
+        raise QuantityInvalid("a duration of at most 1000 years")
+    return duration
 
 
 def parse_working_duration(text: object) -> Duration:
@@ -78,6 +92,8 @@ def parse_working_duration(text: object) -> Duration:
     duration = parse_duration(text)
     if duration.unit not in WORKING_UNITS:
         raise QuantityInvalid(WORKING_ALLOWED)
+    if duration.amount * _UNIT_DAYS[duration.unit] > _LONGEST_WORKING_DAYS:
+        raise QuantityInvalid("a deadline of at most ten years")
     return duration
 
 

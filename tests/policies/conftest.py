@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import polars as pl
 import pytest
+from hypothesis import strategies as st
 
 from policies.document import PolicyDocument, load_policy
+from policies.facts import FACTS, Fact, Use
 from policies.roster import RosterDocument, load_roster
 
 POLICY = """\
@@ -83,3 +88,79 @@ def roster_text() -> str:
 def roster(roster_text: str) -> RosterDocument:
     """The sample roster, read."""
     return load_roster(roster_text, "roster.yaml")
+
+
+# --- random predicates and rows of facts ------------------------------------------------------------------------------
+
+_WORDS = ("a", "b", "image", "text", "campaigns/spring/x.jpg", "campaigns/y", "it's", "50%", "line\nbreak", "Ä_ß", "")
+_PATTERNS = ("%", "campaigns/%", "%.jpg", "%/%", "_", "it's", "50%", "%\n%", "Ä%_", "", "a%b", "__%")
+_COMPARED = ("=", "<>", "!=", "<", "<=", ">", ">=")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _values(fact: Fact) -> st.SearchStrategy[Any]:
+    """Values that a fact can have, few enough for comparisons to hit."""
+    if fact.values is not None:
+        return st.sampled_from(fact.values)
+    if fact.dtype == pl.Boolean():
+        return st.booleans()
+    if fact.dtype == pl.Int64():
+        return st.sampled_from([0, 1, 2, 1000, 2**31, 2**53 + 1])
+    if fact.dtype == pl.Float64():
+        return st.sampled_from([0.0, 0.02, 0.5, 0.8, 1.0])
+    if fact.dtype == pl.List(pl.String()):
+        return st.lists(st.sampled_from(["no_grant", "release_missing", "it's"]), max_size=2)
+    return st.sampled_from(_WORDS)
+
+
+@st.composite
+def _conditions(draw: st.DrawFn) -> str:
+    """One condition about one fact, as text."""
+    fact = draw(st.sampled_from([fact for fact in FACTS.values() if fact.use is Use.EVERYWHERE]))
+    if fact.nullable and draw(st.integers(0, 4)) == 0:
+        return f"{fact.name} IS {draw(st.sampled_from(['', 'NOT ']))}NULL"
+    if fact.dtype == pl.Boolean():
+        return draw(st.sampled_from([fact.name, f"{fact.name} = TRUE", f"{fact.name} <> TRUE", f"FALSE = {fact.name}"]))
+    negated = draw(st.sampled_from(["", "NOT "]))
+    if fact.dtype == pl.List(pl.String()):
+        return f"{negated}array_contains({fact.name}, {_quoted(draw(st.sampled_from(['no_grant', 'x', chr(39)])))})"
+    number = fact.dtype.is_numeric()
+    written = [
+        repr(value) if number else _quoted(value) for value in draw(st.lists(_values(fact), min_size=2, max_size=3))
+    ]
+    forms = [f"{fact.name} {negated}IN ({', '.join(written)})"]
+    forms.append(f"{fact.name} {draw(st.sampled_from(_COMPARED if number else _COMPARED[:3]))} {written[0]}")
+    forms.append(f"{written[0]} {draw(st.sampled_from(_COMPARED if number else _COMPARED[:3]))} {fact.name}")
+    if number:
+        forms.append(f"{fact.name} {negated}BETWEEN {written[0]} AND {written[1]}")
+    elif fact.values is None:
+        forms.append(f"{fact.name} {negated}LIKE {_quoted(draw(st.sampled_from(_PATTERNS)))}")
+    return draw(st.sampled_from(forms))
+
+
+def _combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    joined = st.tuples(inner, st.sampled_from(["AND", "OR"]), inner).map(" ".join)
+    return joined | joined.map("({})".format) | inner.map("NOT ({})".format) | inner.map("NOT {}".format)
+
+
+@pytest.fixture(scope="session")
+def predicate_texts() -> st.SearchStrategy[str]:
+    """Strategy for texts of predicates."""
+    return st.recursive(_conditions(), _combined, max_leaves=8)
+
+
+@pytest.fixture(scope="session")
+def fact_rows() -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Strategy for rows of facts in which whatever may be NULL sometimes is."""
+    columns = {
+        fact.name: st.none() | _values(fact) if fact.nullable else _values(fact)
+        for fact in FACTS.values()
+        if fact.use is Use.EVERYWHERE
+    }
+    row = st.fixed_dictionaries({"sha256": st.sampled_from(["aa", "bb"]), **columns})
+    return st.lists(row, min_size=1, max_size=5).map(
+        lambda rows: [{"version_id": number, **row} for number, row in enumerate(rows, start=1)]
+    )
