@@ -43,8 +43,12 @@ class Decided:
     """Versions rejected or sent back for changes."""
 
 
-def decide(tx: Transaction, review_id: int, round_number: int, person_id: int, ballots: Sequence[Ballot]) -> Decided:
+def decide(
+    tx: Transaction, review_id: int, round_number: int, person_id: int, on_behalf_of: int, ballots: Sequence[Ballot]
+) -> Decided:
     """Record one person's ballots of one parked round and take the steps they lead to, in this transaction.
+
+    `on_behalf_of` is whose part it is: the person's own, or that of somebody who delegated it.
 
     A ballot counts if the gate is open, the person is eligible, and what was shown (the basis) is still so; on a gate
     that closed meanwhile it is kept as an opinion; otherwise it is refused with the reason. A negative verdict closes
@@ -53,7 +57,7 @@ def decide(tx: Transaction, review_id: int, round_number: int, person_id: int, b
     """
     review = load_review(tx.connection, review_id, round_number)
     items = {item.gate_id: item for item in review.items}
-    standing_for = _standing_for(tx.connection, items, person_id)
+    standing_for = _standing_for(tx.connection, items, person_id, on_behalf_of)
     counted: list[Ballot] = []
     opinions: list[Ballot] = []
     refused: dict[int, str] = {}
@@ -94,24 +98,26 @@ def _refusal(ballot: Ballot, item: ReviewedItem | None, review: Review, principa
     return None
 
 
-def _standing_for(connection: sa.Connection, gate_ids: Iterable[int], person_id: int) -> dict[int, int]:
-    """Gate id → principal for whom this person decides there: themselves if eligible, else who delegated to them.
+def _standing_for(
+    connection: sa.Connection, gate_ids: Iterable[int], person_id: int, on_behalf_of: int
+) -> dict[int, int]:
+    """Gate id → principal, for the gates where this person may still decide in that principal's part.
 
-    Gates where the person or that principal has a counted decision already are left out.
+    Gates where the person or the principal has a counted decision already are left out.
     """
     eligible, decisions = tables.gate_eligible, tables.decisions
     gate_ids = list(gate_ids)
-    taken: dict[int, set[int]] = {}
+    taken: set[int] = set()
     for row in connection.execute(sa.select(decisions).where(decisions.c.gate_id.in_(gate_ids), decisions.c.counted)):
-        taken.setdefault(row.gate_id, set()).update((row.person_id, row.on_behalf_of))
-    query = sa.select(eligible).where(
-        eligible.c.gate_id.in_(gate_ids), eligible.c.person_id == person_id, eligible.c.revoked_at.is_(None)
+        if {person_id, on_behalf_of} & {row.person_id, row.on_behalf_of}:
+            taken.add(row.gate_id)
+    query = sa.select(eligible.c.gate_id).where(
+        eligible.c.gate_id.in_(gate_ids),
+        eligible.c.person_id == person_id,
+        eligible.c.on_behalf_of == on_behalf_of,
+        eligible.c.revoked_at.is_(None),
     )
-    chosen: dict[int, int] = {}
-    for row in sorted(connection.execute(query), key=lambda row: (row.on_behalf_of != person_id, row.on_behalf_of)):
-        if not {person_id, row.on_behalf_of} & taken.get(row.gate_id, set()):
-            chosen.setdefault(row.gate_id, row.on_behalf_of)
-    return chosen
+    return {gate_id: on_behalf_of for gate_id in connection.scalars(query) if gate_id not in taken}
 
 
 def _record(

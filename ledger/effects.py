@@ -36,6 +36,8 @@ class Effect:
     reason: str | None
     rule: str | None
     attempts: int
+    media_type: str | None = None
+    storage_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,13 @@ class Carried:
 
 
 def open_effects(
-    tx: Transaction, kind: str, version_ids: Sequence[int], *, reason: str | None = None, rule: str | None = None
+    tx: Transaction,
+    kind: str,
+    version_ids: Sequence[int],
+    *,
+    reason: str | None = None,
+    rule: str | None = None,
+    storage_class: str | None = None,
 ) -> None:
     """Open one effect of `kind` for each version, in the transaction that decided it.
 
@@ -63,6 +71,7 @@ def open_effects(
             "status": "open",
             "reason": reason,
             "rule": rule,
+            "storage_class": storage_class,
             "opened_at": tx.origin.at,
         }
         for effect_id, version_id in zip(tx.number(tables.effects, len(version_ids)), version_ids, strict=True)
@@ -110,6 +119,8 @@ def load_open_effects(
             effects.c.reason,
             effects.c.rule,
             effects.c.attempts,
+            effects.c.storage_class,
+            _media_type_of(versions.c.sha256).label("media_type"),
         )
         .join(versions, versions.c.version_id == effects.c.version_id)
         .join(assets, assets.c.asset_id == versions.c.asset_id)
@@ -123,6 +134,111 @@ def load_open_effects(
     if version_ids is not None:
         query = query.where(effects.c.version_id.in_(list(version_ids)))
     return [Effect(**row._mapping) for row in connection.execute(query)]
+
+
+def begin_effects(tx: Transaction, effect_ids: Iterable[int]) -> None:
+    """Count an attempt before storage is touched, so that a cancelled effect tells whether bytes may lie about."""
+    effects = tables.effects
+    for batch in batches(effect_ids):
+        tx.connection.execute(
+            effects.update()
+            .where(effects.c.effect_id.in_(batch), effects.c.status == "open")
+            .values(attempts=effects.c.attempts + 1)
+        )
+
+
+def cancelled_attempts(connection: sa.Connection) -> list[tuple[int, str, str]]:
+    """(effect, bucket, key) of publish effects that were cancelled after an attempt and not cleared up yet."""
+    effects, versions, assets = tables.effects, tables.versions, tables.assets
+    query = (
+        sa.select(effects.c.effect_id, assets.c.bucket, assets.c.key)
+        .join(versions, versions.c.version_id == effects.c.version_id)
+        .join(assets, assets.c.asset_id == versions.c.asset_id)
+        .where(
+            effects.c.kind == "publish",
+            effects.c.status == "cancelled",
+            effects.c.attempts > 0,
+            effects.c.result.is_(None),
+        )
+    )
+    return [(row.effect_id, row.bucket, row.key) for row in connection.execute(query)]
+
+
+def note_cleared(tx: Transaction, effect_id: int, result: Mapping[str, Any]) -> None:
+    """Record that what a cancelled effect may have left behind is cleared up."""
+    effects = tables.effects
+    tx.connection.execute(
+        effects.update().where(effects.c.effect_id == effect_id).values(result=canonical_json(dict(result)).decode())
+    )
+
+
+def published_custody(connection: sa.Connection, bucket: str, key: str) -> Effect | None:
+    """What the library must hold under a key: the published version of the asset and where its bytes are, or None."""
+    versions, assets, custody = tables.versions, tables.assets, tables.custody
+    row = connection.execute(
+        sa.select(
+            versions.c.version_id,
+            versions.c.sha256,
+            versions.c.size_bytes,
+            versions.c.state,
+            custody.c.form,
+            custody.c.bucket,
+            custody.c.key,
+            custody.c.object_version,
+            custody.c.etag,
+            _media_type_of(versions.c.sha256).label("media_type"),
+        )
+        .join(assets, assets.c.asset_id == versions.c.asset_id)
+        .join(custody, sa.and_(custody.c.version_id == versions.c.version_id, custody.c.released_at.is_(None)))
+        .where(assets.c.bucket == bucket, assets.c.key == key, versions.c.state == str(State.PUBLISHED))
+        .order_by(custody.c.custody_id.desc())
+    ).first()
+    if row is None:
+        return None
+    return Effect(
+        effect_id=0,
+        version_id=row.version_id,
+        kind="publish",
+        sha256=row.sha256,
+        size_bytes=row.size_bytes,
+        state=row.state,
+        bucket=bucket,
+        key=key,
+        custody_form=row.form,
+        custody_bucket=row.bucket,
+        custody_key=row.key,
+        custody_version=row.object_version,
+        custody_etag=row.etag,
+        reason=None,
+        rule=None,
+        attempts=0,
+        media_type=row.media_type,
+    )
+
+
+def custody_in_use(connection: sa.Connection, bucket: str, keys: Iterable[str]) -> set[str]:
+    """Which of these objects some version still has as its place of custody."""
+    custody = tables.custody
+    needed: set[str] = set()
+    for batch in batches(keys):
+        query = sa.select(custody.c.key).where(
+            custody.c.bucket == bucket, custody.c.key.in_(batch), custody.c.released_at.is_(None)
+        )
+        needed.update(connection.scalars(query))
+    return needed
+
+
+def _media_type_of(sha256: sa.ColumnElement[str]) -> sa.ScalarSelect[str]:
+    """The media type that the last inspection of these bytes found."""
+    inspections = tables.inspections
+    return (
+        sa.select(inspections.c.media_type)
+        .where(inspections.c.sha256 == sha256)
+        .order_by(inspections.c.inspected_at.desc())
+        .limit(1)
+        .correlate_except(inspections)
+        .scalar_subquery()
+    )
 
 
 def complete_publications(tx: Transaction, carried: Sequence[Carried]) -> None:
@@ -229,16 +345,12 @@ def complete_archivings(tx: Transaction, carried: Sequence[Carried]) -> None:
 
 
 def note_failure(tx: Transaction, effect: Effect, error: str) -> None:
-    """Count a failed attempt; the effect stays open for the next sweep. The first failure of a kind is audited."""
+    """Say why an attempt failed; the effect stays open for the next sweep. A reason is audited when it is new."""
     effects = tables.effects
     row = tx.connection.execute(sa.select(effects).where(effects.c.effect_id == effect.effect_id)).one()
     if row.status != "open":
         return
-    tx.connection.execute(
-        effects.update()
-        .where(effects.c.effect_id == effect.effect_id)
-        .values(attempts=row.attempts + 1, last_error=error)
-    )
+    tx.connection.execute(effects.update().where(effects.c.effect_id == effect.effect_id).values(last_error=error))
     if row.last_error != error:
         tx.append(
             [
@@ -270,7 +382,6 @@ def _close(tx: Transaction, carried: Sequence[Carried]) -> None:
             .values(
                 status="done",
                 closed_at=tx.origin.at,
-                attempts=one.effect.attempts + 1,
                 result=canonical_json(dict(one.result)).decode(),
             )
         )

@@ -46,6 +46,87 @@ class Unscreened:
     custody_etag: str
 
 
+@dataclass(frozen=True, slots=True)
+class PublicationBasis:
+    """What decides whether an approved version may be published now.
+
+    `clearance` and `digest` are those of the last rights check, `screened_digest` that of the one the gates saw;
+    `passed_stages` are the gates that passed in the version's present round; `inspection` is JSON.
+    """
+
+    version_id: int
+    key: str
+    collection: str
+    policy_sha256: str
+    kind: str
+    clearance: str
+    digest: str
+    screened_digest: str
+    passed_stages: frozenset[str]
+    inspection: str | None
+
+
+def publication_basis(connection: sa.Connection, version_ids: Iterable[int]) -> dict[int, PublicationBasis]:
+    """The basis of publishing each of these versions, by version id."""
+    t = tables
+    ids = list(version_ids)
+    passed: dict[int, set[str]] = {}
+    inspected: dict[str, str] = {}
+    last: dict[int, Any] = {}
+    found: dict[int, PublicationBasis] = {}
+    for batch in batches(ids):
+        gates = sa.select(t.gates.c.version_id, t.gates.c.stage).join(
+            t.versions, sa.and_(t.versions.c.version_id == t.gates.c.version_id, t.versions.c.round == t.gates.c.round)
+        )
+        for row in connection.execute(gates.where(t.gates.c.version_id.in_(batch), t.gates.c.outcome == "passed")):
+            passed.setdefault(row.version_id, set()).add(row.stage)
+        checks = sa.select(t.clearances).where(t.clearances.c.version_id.in_(batch))
+        for row in connection.execute(checks.order_by(t.clearances.c.clearance_id)):
+            last[row.version_id] = row
+        query = (
+            sa.select(
+                t.versions.c.version_id,
+                t.versions.c.sha256,
+                t.assets.c.key,
+                t.versions.c.collection,
+                t.versions.c.policy_sha256,
+                t.screenings.c.kind,
+                t.clearances.c.digest,
+            )
+            .join(t.assets, t.assets.c.asset_id == t.versions.c.asset_id)
+            .join(
+                t.screenings,
+                sa.and_(
+                    t.screenings.c.version_id == t.versions.c.version_id, t.screenings.c.round == t.versions.c.round
+                ),
+            )
+            .join(t.clearances, t.clearances.c.clearance_id == t.screenings.c.clearance_id)
+            .where(t.versions.c.version_id.in_(batch))
+        )
+        rows = connection.execute(query).all()
+        for inspections in batches(row.sha256 for row in rows):
+            bodies = sa.select(t.inspections.c.sha256, t.inspections.c.body).where(
+                t.inspections.c.sha256.in_(inspections)
+            )
+            inspected.update(
+                {row.sha256: row.body for row in connection.execute(bodies.order_by(t.inspections.c.inspected_at))}
+            )
+        for row in rows:
+            found[row.version_id] = PublicationBasis(
+                version_id=row.version_id,
+                key=row.key,
+                collection=row.collection,
+                policy_sha256=row.policy_sha256,
+                kind=row.kind,
+                clearance=last[row.version_id].status,
+                digest=last[row.version_id].digest,
+                screened_digest=row.digest,
+                passed_stages=frozenset(passed.get(row.version_id, ())),
+                inspection=inspected.get(row.sha256),
+            )
+    return found
+
+
 def sightings(connection: sa.Connection, bucket: str) -> dict[str, Sighting]:
     """What the last listing saw in `bucket`, by key."""
     table = tables.sightings
@@ -217,6 +298,31 @@ def listing(
     if limit is not None:
         query = query.limit(limit)
     return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def archive_candidates(connection: sa.Connection, states: Iterable[str]) -> list[dict[str, Any]]:
+    """Versions in `states` without an open effect: version_id, state, state_since, policy_sha256 and the screened facts."""
+    versions, screenings, effects = tables.versions, tables.screenings, tables.effects
+    query = (
+        sa.select(
+            versions.c.version_id,
+            versions.c.state,
+            versions.c.state_since,
+            versions.c.policy_sha256,
+            screenings.c.facts,
+        )
+        .join(
+            screenings,
+            sa.and_(screenings.c.version_id == versions.c.version_id, screenings.c.round == versions.c.round),
+        )
+        .where(
+            versions.c.state.in_(list(states)),
+            ~sa.exists().where(effects.c.version_id == versions.c.version_id, effects.c.status == "open"),
+        )
+        .order_by(versions.c.version_id)
+    )
+    rows = [dict(row._mapping) for row in connection.execute(query)]
+    return [{**row, "facts": json.loads(row["facts"])} for row in rows]
 
 
 def count_by_state(connection: sa.Connection) -> dict[str, int]:

@@ -105,6 +105,11 @@ class Review:
     people: tuple[EligiblePerson, ...]
 
     @property
+    def shown_items(self) -> tuple[ReviewedItem, ...]:
+        """The items that the form of this round shows, decided meanwhile or not."""
+        return tuple(item for item in self.items if str(item.gate_id) in self.basis)
+
+    @property
     def open_items(self) -> tuple[ReviewedItem, ...]:
         """The items a decision still counts for."""
         return tuple(item for item in self.items if item.is_open)
@@ -191,6 +196,13 @@ def parked_runs(connection: sa.Connection) -> dict[str, tuple[int, int]]:
     parkings = tables.parkings
     query = sa.select(parkings).where(parkings.c.status == "parked")
     return {row.flow_run_id: (row.review_id, row.round) for row in connection.execute(query)}
+
+
+def parking_of_run(connection: sa.Connection, flow_run_id: str) -> tuple[int, int, str] | None:
+    """(review, round, status) of the round that this flow run carries, or None."""
+    parkings = tables.parkings
+    row = connection.execute(sa.select(parkings).where(parkings.c.flow_run_id == flow_run_id)).one_or_none()
+    return None if row is None else (row.review_id, row.round, row.status)
 
 
 def mark_parked(
@@ -324,7 +336,9 @@ def load_review(connection: sa.Connection, review_id: int, round_number: int | N
         previous_flow_run_id=earlier[-1] if earlier else None,
         basis=json.loads(present.basis) if present.basis else {},
         items=items,
-        people=_people(connection, [item.gate_id for item in items if item.is_open]),
+        people=_people(
+            connection, [item.gate_id for item in items if item.is_open] or [item.gate_id for item in items]
+        ),
     )
 
 

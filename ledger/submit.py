@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +13,9 @@ from ledger import tables
 from ledger.transaction import Draft, Transaction, batches
 from ledger.transitions import Move, Present, move, present_versions
 from policies.lifecycle import Action, State
+
+_CLOCK_GRAIN = timedelta(seconds=1)
+"""Object stores tell the time of a write to the millisecond in listings, to the second when it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,7 @@ def _seen(tx: Transaction, arrivals: Sequence[Arrival]) -> dict[tuple[str, str],
 
 def _reopening(arrival: Arrival, now: Present, sighting: Any, policy_sha256: str) -> Move | None:
     """The submitter put the same bytes again after a "no": a request to look once more, good once a round."""
-    put_again = sighting is None or sighting.modified_at < arrival.modified_at
+    put_again = sighting is None or arrival.modified_at - sighting.modified_at > _CLOCK_GRAIN
     if not put_again or now.state not in (State.REJECTED, State.CHANGES_REQUESTED):
         return None
     return Move(

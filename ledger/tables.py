@@ -446,6 +446,7 @@ effects = _table(
     _text("status"),
     _text("reason", nullable=True),
     _text("rule", nullable=True),
+    _text("storage_class", nullable=True),
     _text("result", nullable=True),  # JSON: where the bytes went, how they were verified
     _int("attempts", server_default="0"),
     _text("last_error", nullable=True),

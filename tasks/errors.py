@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class TaskError(Exception):
@@ -157,3 +158,39 @@ class CustodyBroken(PermanentError):
 
     def __reduce__(self) -> tuple[type[CustodyBroken], tuple[str, str, str, str]]:
         return (type(self), (self.bucket, self.key, self.expected, self.found))
+
+
+class PolicyRefused(PermanentError):
+    """Policy and roster do not fit each other."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("The policy cannot be used with this roster:\n" + "\n".join(f"  {one}" for one in problems))
+        self.problems = problems
+
+    def __reduce__(self) -> tuple[type[PolicyRefused], tuple[tuple[str, ...]]]:
+        return (type(self), (self.problems,))
+
+
+class PolicyNotActivated(PermanentError):
+    """A second person is needed to put another policy in the place of the active one."""
+
+    def __init__(self, sha256: str, active: str) -> None:
+        super().__init__(
+            f"policy {sha256[:12]} is not the active one ({active[:12]}), and after the first, activating a policy "
+            "needs a second person; nothing was changed. Put the file back, or let a second person activate the new one"
+        )
+        self.sha256, self.active = sha256, active
+
+    def __reduce__(self) -> tuple[type[PolicyNotActivated], tuple[str, str]]:
+        return (type(self), (self.sha256, self.active))
+
+
+class FileMissing(PermanentError):
+    """A file that the settings name is not there."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} does not exist; the settings or flags name it. Correct the path")
+        self.path = path
+
+    def __reduce__(self) -> tuple[type[FileMissing], tuple[Path]]:
+        return (type(self), (self.path,))

@@ -381,9 +381,11 @@ CREATE TRIGGER effects_birth BEFORE INSERT ON effects FOR EACH ROW EXECUTE FUNCT
 --;
 CREATE FUNCTION signoff_check_effect() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF OLD.status <> 'open'
-     OR (NEW.effect_id, NEW.version_id, NEW.kind, NEW.sha256, NEW.opened_at)
-        IS DISTINCT FROM (OLD.effect_id, OLD.version_id, OLD.kind, OLD.sha256, OLD.opened_at) THEN
+  IF (NEW.effect_id, NEW.version_id, NEW.kind, NEW.sha256, NEW.opened_at)
+     IS DISTINCT FROM (OLD.effect_id, OLD.version_id, OLD.kind, OLD.sha256, OLD.opened_at)
+     OR (OLD.status <> 'open' AND (
+           (NEW.status, NEW.closed_at, NEW.attempts) IS DISTINCT FROM (OLD.status, OLD.closed_at, OLD.attempts)
+           OR OLD.result IS NOT NULL)) THEN
     RAISE EXCEPTION 'signoff: rule 7: an effect is closed once and keeps its terms'
       USING ERRCODE = 'integrity_constraint_violation';
   END IF;

@@ -327,8 +327,10 @@ WHEN NOT EXISTS (
 BEGIN SELECT RAISE(ABORT, 'signoff: rule 5: this effect does not fit the state or the bytes of the version'); END
 --;
 CREATE TRIGGER effects_close_once BEFORE UPDATE ON effects
-WHEN OLD.status <> 'open' OR NEW.effect_id <> OLD.effect_id OR NEW.version_id <> OLD.version_id
+WHEN NEW.effect_id <> OLD.effect_id OR NEW.version_id <> OLD.version_id
   OR NEW.kind <> OLD.kind OR NEW.sha256 <> OLD.sha256 OR NEW.opened_at <> OLD.opened_at
+  OR (OLD.status <> 'open' AND (NEW.status <> OLD.status OR NEW.closed_at IS NOT OLD.closed_at
+                                OR NEW.attempts <> OLD.attempts OR OLD.result IS NOT NULL))
 BEGIN SELECT RAISE(ABORT, 'signoff: rule 7: an effect is closed once and keeps its terms'); END
 --;
 CREATE TRIGGER effects_no_delete BEFORE DELETE ON effects

@@ -1,0 +1,58 @@
+"""Which open gates share a review: equal stage, collection, policy, terms and eligible people, up to a size."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Protocol, TypeVar
+
+
+class Bundled(Protocol):
+    """What is asked of a gate here."""
+
+    @property
+    def stage(self) -> str:
+        """Name of its stage."""
+        ...
+
+    @property
+    def collection(self) -> str:
+        """Collection of its version."""
+        ...
+
+    @property
+    def policy_sha256(self) -> str:
+        """Policy that its version is pinned to."""
+        ...
+
+    @property
+    def quorum(self) -> int:
+        """Approvals that it needs."""
+        ...
+
+    @property
+    def signature(self) -> str:
+        """Signature that it wants."""
+        ...
+
+    @property
+    def eligible(self) -> Hashable:
+        """Who may decide, and for whom."""
+        ...
+
+
+G = TypeVar("G", bound=Bundled)
+
+
+def bundle_gates(gates: Iterable[G], sizes: Mapping[str, int]) -> list[list[G]]:
+    """Bundle gates into reviews, in the order they come; `sizes` gives the largest review by policy SHA-256.
+
+    Gates of one review have the same terms, so that one answer means the same for each of its assets.
+    """
+    bundles: dict[Hashable, list[list[G]]] = {}
+    for gate in gates:
+        terms = (gate.stage, gate.collection, gate.policy_sha256, gate.quorum, gate.signature, gate.eligible)
+        of_terms = bundles.setdefault(terms, [])
+        if not of_terms or len(of_terms[-1]) >= sizes[gate.policy_sha256]:
+            of_terms.append([])
+        of_terms[-1].append(gate)
+    return [bundle for of_terms in bundles.values() for bundle in of_terms]

@@ -1,0 +1,67 @@
+"""Check the rights of approved versions again, right before publishing, and hold back what may not go out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from classifiers.inspection import Inspection
+from ledger.effects import Effect
+from ledger.reader import PublicationBasis, publication_basis
+from ledger.screen import record_clearances
+from policies.document import PolicyDocument
+from policies.rights import waivable
+from tasks.check_rights import Clearance, RightsSubject, check_clearances, load_grants
+from tasks.inspect_contents import unread_rights
+from tasks.resources import Resources
+
+
+def held_back(
+    resources: Resources, effects: Sequence[Effect], actor: str, flow_run_id: str | None = None
+) -> dict[int, str]:
+    """Effect id → why it may not be carried out now: the clearance blocks, and nobody has waived these findings.
+
+    An approval at the rights gate waives what can be waived, as long as the findings rest on the same grants. What
+    changed since the last check is recorded. An embargoed version thus stays approved until its day.
+    """
+    with resources.ledger.reading() as connection:
+        bases = publication_basis(connection, [one.version_id for one in effects])
+    grants = load_grants(resources)
+    now = resources.clock.now()
+    held: dict[int, str] = {}
+    changed: list[Clearance] = []
+    for policy_sha256 in dict.fromkeys(basis.policy_sha256 for basis in bases.values()):
+        policy = resources.policy(policy_sha256)
+        batch = [one for one in effects if bases[one.version_id].policy_sha256 == policy_sha256]
+        clearances = check_clearances([_subject(bases[one.version_id]) for one in batch], policy, grants, now)
+        for one in batch:
+            basis, clearance = bases[one.version_id], clearances[one.version_id]
+            if (clearance.status, clearance.digest) != (basis.clearance, basis.digest):
+                changed.append(clearance)
+            reason = _blocks(clearance, basis, policy)
+            if reason:
+                held[one.effect_id] = reason
+    if changed:
+        with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
+            record_clearances(tx, [one.record for one in changed])
+    return held
+
+
+def _blocks(clearance: Clearance, basis: PublicationBasis, policy: PolicyDocument) -> str | None:
+    if clearance.status not in policy.rights.block:
+        return None
+    waived = policy.rights.gate in basis.passed_stages and clearance.digest == basis.screened_digest
+    if waived and waivable(clearance.status, clearance.codes):
+        return None
+    return f"held back: its rights are {clearance.status} ({', '.join(clearance.codes)})"
+
+
+def _subject(basis: PublicationBasis) -> RightsSubject:
+    inspection = Inspection.from_json(basis.inspection) if basis.inspection else None
+    return RightsSubject(
+        version_id=basis.version_id,
+        key=basis.key,
+        collection=basis.collection,
+        kind=basis.kind,
+        embedded=inspection.embedded if inspection else unread_rights(),
+        people_detected=inspection.people_detected if inspection else None,
+    )
