@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -53,6 +54,9 @@ KEYS = (
     "spring/inv\u202egpj.exe",
     "spring/" + "long" * 80 + ".pdf",
 )
+UI_ITSELF = {"sr-client-cfg.amplitude.com"}
+"""What the V2 UI asks for by itself on every load, whatever the server's telemetry settings; the browser here is kept
+from reaching it. Nothing else may be asked for because of what an asset is called."""
 LEA = Reviewer(7, "lea", "Lea Brandt")
 TIM_FOR_LEA = Reviewer(8, "tim", None, 7, "lea")
 
@@ -114,9 +118,9 @@ def test_a_reviewer_sees_pictures_rows_and_nothing_that_runs(
     page: Page, parked: ParkedRun, prefect_server: PrefectServer, tmp_path: Path
 ) -> None:
     """The contact sheet is drawn, each asset has its row, hostile names stand there as text, nothing else is loaded."""
-    elsewhere: list[str] = []
+    elsewhere: set[str] = set()
     ours = (prefect_server.ui_url, "data:", "blob:")
-    page.on("request", lambda request: None if request.url.startswith(ours) else elsewhere.append(request.url))
+    page.on("request", lambda request: None if request.url.startswith(ours) else elsewhere.add(request.url))
     dialog = open_run(page, parked.url)
     shown = description_of(dialog)
     assert shown.locator("img").evaluate_all("all => all.map(i => [i.naturalWidth, i.naturalHeight])") == [[640, 320]]
@@ -127,16 +131,16 @@ def test_a_reviewer_sees_pictures_rows_and_nothing_that_runs(
     cells = [cell.replace("\u2060", "") for cell in shown.locator("tbody tr td:nth-child(2)").all_inner_texts()]
     assert [cell.split("\n")[0] for cell in cells] == [
         "hero.jpg · open",
-        "<img src=x oner…le='owned'>.png",
-        "a|b`c`*d*_e_[x…ipt:alert(1)).jpg",
-        "www.evil.example…}}❴% raw %❵.txt",
+        "<img src=x onerr…le='owned'>.png",
+        "a|b`c`*d*_e_[x](…t:alert(1)).jpg",
+        "www.evil.example…}❵❴% raw %❵.txt",
         "inv⟨U+202E⟩gpj.exe",
-        "longlonglonglong…nglonglong.pdf",
-    ] or cells
+        "longlonglonglong…onglonglong.pdf",
+    ]
     assert "tim: **crop** it" in text
     assert "no <b>model</b> release" in text
     assert "owned" not in page.title()
-    assert elsewhere == []
+    assert {urlsplit(url).hostname for url in elsewhere} <= UI_ITSELF
     assert screenshot(page, tmp_path / "form.png").stat().st_size > 10_000
 
 
