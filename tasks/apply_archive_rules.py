@@ -12,10 +12,10 @@ from ledger.effects import open_effects
 from ledger.reader import archive_candidates
 from policies.archive import ArchiveRule, due_for_archive
 from policies.document import PolicyDocument
-from policies.facts import ARCHIVE_FACTS_SCHEMA
+from policies.facts import ARCHIVE_FACTS_SCHEMA, Use
 from policies.lifecycle import TRANSITIONS, Action, State
-from policies.policy_checks import read_predicate
 from policies.predicates import compile_polars
+from policies.rule_checks import read_predicate
 from tasks.resources import Resources
 
 ACTOR: Final = "system:apply_archive_policy"
@@ -76,7 +76,7 @@ def _rules(policy: PolicyDocument) -> list[ArchiveRule]:
     return [
         ArchiveRule(
             name=rule.name,
-            when=compile_polars(read_predicate(policy, rule.when, archive=True), unknown=False),
+            when=compile_polars(read_predicate(policy, rule.when, Use.ARCHIVE), unknown=False),
             event=State(rule.after.event),
             days=rule.after.days,
             action=Action(rule.action),

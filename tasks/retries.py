@@ -8,7 +8,7 @@ from typing import Any, Final
 from ledger.errors import LedgerBusy, StaleVersion
 from tasks.errors import TransientError
 
-RETRY_DELAYS_S: Final = [2, 10, 30]
+RETRY_DELAYS_S: Final[list[float]] = [2, 10, 30]
 """A store or database that restarts is back within the sum of these; a longer outage is left to the next run."""
 
 TRANSIENT: Final = (TransientError, LedgerBusy, StaleVersion)
