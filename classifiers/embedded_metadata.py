@@ -113,23 +113,16 @@ def _take_resources(blocks: _Blocks, resources: bytes) -> None:
 
 
 def _take_tiff_tags(blocks: _Blocks, tags: ImageFileDirectory_v2) -> None:
-    order = "<" if tags.prefix == b"II" else ">"
-    if (packet := tags.get(_TIFF_XMP)) is not None:
-        blocks.xmp.append(_raw(packet, order))
-    if (records := tags.get(_TIFF_IIM)) is not None:
-        blocks.iim += _raw(records, order)
-    elif (resources := tags.get(_TIFF_RESOURCES)) is not None:
-        _take_resources(blocks, _raw(resources, order))
+    stored: Mapping[int, bytes] = tags._tagdata  # as they lie in the file: IIM said to be words would lose all but one
+    if (packet := stored.get(_TIFF_XMP)) is not None:
+        blocks.xmp.append(packet)
+    if (records := stored.get(_TIFF_IIM)) is not None:
+        blocks.iim += records
+    elif (resources := stored.get(_TIFF_RESOURCES)) is not None:
+        _take_resources(blocks, resources)
     for tag, name in _EXIF_FIELDS.items():
         if value := tags.get(tag):
             blocks.plain[name] = _respell(str(value))
-
-
-def _raw(value: Any, order: str) -> bytes:
-    """Give the bytes of a TIFF value; some writers store bytes as 32-bit words, which were read in the file's order."""
-    if isinstance(value, tuple) and all(isinstance(word, int) for word in value):
-        return struct.pack(f"{order}{len(value)}I", *value)
-    return value if isinstance(value, bytes) else str(value).encode("latin-1", "replace")
 
 
 def _take_chunks(blocks: _Blocks, image: Image.Image) -> None:

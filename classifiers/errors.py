@@ -64,6 +64,10 @@ class ModelUnusable(ClassifierError):
     """A model's files are missing, were changed, or do not fit its architecture. Permanent until reinstalled."""
 
 
+class FontUnusable(ClassifierError):
+    """Words cannot be drawn with this installation. Permanent until reinstalled."""
+
+
 class UnknownKind(ClassifierError):
     """There is no classifier for these kinds of content."""
 

@@ -91,7 +91,7 @@ def read_rdf(root: etree._Element) -> XmpRights:
 
 
 def _without_padding(document: bytes) -> bytes:
-    if b"\0<" in document[:8] or b"<\0" in document[:8]:
+    if b"<\0" in document[:8] or b"\0<\0" in document[:8]:
         return document  # UTF-16 and UTF-32: their NUL bytes belong to characters
     start = document.find(b"<")
     return document[max(start, 0) : document.rfind(b">") + 1]
