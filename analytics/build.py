@@ -14,7 +14,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from analytics.errors import EventsMissing, LedgerNotUnderstood
 from analytics.macros import macro_statements
-from analytics.schema import STORAGE_VERSION, Mirror, schema_digest, table_statements
+from analytics.schema import STORAGE_VERSION, Mirror, length_between, schema_digest, table_statements
 
 BUCKET_BITS: Final = 12
 LOW_BITS: Final = (1 << 40) - 1
@@ -42,10 +42,10 @@ _MOVES: Final = """
 
 _STAYS: Final = (
     "DELETE FROM open_stays WHERE version_id IN (SELECT version_id FROM moves)",
-    """INSERT INTO stays
+    f"""INSERT INTO stays
        SELECT version_id, state, round, seq, happened_at, action, from_state, left_seq, left_at, left_by, next_state,
-           greatest(epoch_us(left_at) - epoch_us(happened_at), 0)
-       FROM moves WHERE left_seq IS NOT NULL ORDER BY seq""",
+           {length_between("happened_at", "left_at")}
+       FROM moves WHERE left_seq IS NOT NULL ORDER BY seq""",  # noqa: S608 (own text)
     """INSERT INTO open_stays SELECT version_id, state, round, seq, happened_at, action, from_state
        FROM moves WHERE left_seq IS NULL ORDER BY seq""",
 )

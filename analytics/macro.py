@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from analytics.schema import IN_PROCESS, words_list
+from analytics.schema import IN_PROCESS, length_between, words_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +63,5 @@ def began_between(column: str) -> str:
 
 
 def length_until_now(column: str) -> str:
-    """SQL of the µs from an instant to the last refresh; 0 if a clock was set back in between."""
-    return f"greatest((SELECT epoch_us(refreshed_at) FROM refresh) - epoch_us({column}), 0)"  # noqa: S608 (own text)
+    """SQL of the µs from an instant to the last refresh: NULL if unknown, 0 if a clock was set back in between."""
+    return length_between(column, "(SELECT refreshed_at FROM refresh)")

@@ -41,6 +41,15 @@ def words_list(words: Sequence[str]) -> str:
     return ", ".join(f"'{word}'" for word in words)
 
 
+def length_between(start: str, end: str) -> str:
+    """SQL of the µs between two instants: NULL where one is unknown, 0 where a clock was set back in between.
+
+    >>> length_between("a", "b")
+    'CASE WHEN b >= a THEN epoch_us(b) - epoch_us(a) WHEN b < a THEN 0 END'
+    """
+    return f"CASE WHEN {end} >= {start} THEN epoch_us({end}) - epoch_us({start}) WHEN {end} < {start} THEN 0 END"
+
+
 @dataclass(frozen=True, slots=True)
 class Mirror:
     """A table copied from the ledger: which columns are read, and which are compared to notice a missed change.
@@ -116,7 +125,8 @@ MIRRORS: Final = (
         ("gate_id", "quorum", "opened_at", "due_at", "closed_at"),
         ("gate_id",),
         """gate_id, version_id, round, stage, step, quorum, four_eyes, signature, opened_at, due_at, outcome,
-           closed_at, greatest(epoch_us(closed_at) - epoch_us(opened_at), 0)""",
+           closed_at, """
+        + length_between("opened_at", "closed_at"),
     ),
     Mirror(
         "decisions",
@@ -135,7 +145,8 @@ MIRRORS: Final = (
         ("version_id",),
         """version_id, asset_id, number, sha256, size_bytes, collection, submitter, policy_sha256, state, state_seq,
            state_since, round, screened.kind, screened.label, screened.score, screened.clearance, submitted_at,
-           published_at, ended_at, outcome, greatest(epoch_us(ended_at) - epoch_us(submitted_at), 0)""",
+           published_at, ended_at, outcome, """
+        + length_between("submitted_at", "ended_at"),
         f"incoming LEFT JOIN ({_HISTORY}) USING (version_id) LEFT JOIN ({_SCREENED}) AS screened USING (version_id)",
     ),
 )  # fmt: skip
