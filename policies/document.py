@@ -16,14 +16,11 @@ from policies import policy_checks
 from policies.calendars import Calendar
 from policies.channels import UseAction
 from policies.errors import PolicyInvalid
+from policies.names import Name, StorageClass, Title
 from policies.quantities import CalendarDuration, Duration, Share, SizeBytes, Unit, WorkingDuration
 from policies.validation import Section, read_document
 from policies.yaml_source import YamlSource
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-"""Name of a stage, collection, group or policy: small letters, digits, `-` and `_`."""
-Title = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^\S(?:[^\r\n]*\S)?$")]
-"""Name of a rule or label: one line of free text."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 Predicate = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 """Text of a predicate; `policies.predicates` reads it."""
@@ -154,7 +151,7 @@ class ArchiveRule(Section):
     when: Predicate
     after: After
     action: Literal["archive", "dispose"]
-    storage_class: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z_]*$")] | None = None
+    storage_class: StorageClass | None = None
     retain: CalendarDuration | None = None
 
 

@@ -10,14 +10,11 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from policies.document import Name, PolicyDocument
+from policies.document import PolicyDocument
 from policies.errors import Problem, RosterInvalid
+from policies.names import Email, Handle, Name
 from policies.validation import Section, nearest_word, problem_at, read_document
 from policies.yaml_source import Path, YamlSource
-
-Handle = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-"""Short name of a person: small letters, digits, `.`, `-` and `_`."""
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
 
 
 class Person(Section):

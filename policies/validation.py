@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from policies.errors import Problem
+from policies.names import IN_WORDS
 from policies.yaml_source import Path, YamlSource, field_name, read_yaml
 
 
@@ -30,7 +31,8 @@ def read_document(model: type[Document], text: str, filename: str) -> tuple[Docu
     try:
         return model.model_validate(source.value), source, []
     except ValidationError as error:
-        problems = [_problem(model, source, details) for details in error.errors(include_url=False)]
+        faults = error.errors(include_url=False)
+        problems = [_problem(model, source, details) for details in faults if not _follows(details, faults)]
         return None, source, sorted(problems, key=lambda problem: problem.line)
 
 
@@ -63,8 +65,27 @@ def _problem(model: type[Section], source: YamlSource, details: Any) -> Problem:
     if kind in ("literal_error", "enum"):
         words = re.findall(r"'([^']*)'", context["expected"])
         return problem_at(source, path, value, ", ".join(words), nearest_word(str(details["input"]), words))
-    allowed = str(context["error"]) if "error" in context else details["msg"]
-    return problem_at(source, path, value, allowed)
+    return problem_at(source, path, value, _allowed(kind, context, details["msg"]))
+
+
+def _follows(details: Any, faults: Sequence[Any]) -> bool:
+    """Whether a list only seems too short because an item of it is wrong, which is reported on its own."""
+    path = details["loc"]
+    inside = (other["loc"] for other in faults if len(other["loc"]) > len(path))
+    return details["type"] == "too_short" and any(loc[: len(path)] == path for loc in inside)
+
+
+def _allowed(kind: str, context: Mapping[str, Any], message: str) -> str:
+    match kind:
+        case "value_error":
+            return str(context["error"])
+        case "too_short":
+            return f"at least {context['min_length']} of them"
+        case "string_pattern_mismatch":
+            return IN_WORDS.get(context["pattern"], message)
+        case "string_too_short":
+            return "text that is not empty"
+    return message
 
 
 def _shown(value: object) -> str:

@@ -58,7 +58,7 @@ _CoreLoader.add_implicit_resolver(
 )
 _CoreLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$"),
+    re.compile(r"^[-+]?(?:(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)$"),
     list("-+.0123456789"),
 )
 _SCALAR_TAGS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str"))
@@ -137,4 +137,5 @@ def read_yaml(text: str, filename: str) -> tuple[YamlSource, Problem | None]:
         return empty, Problem(filename, line, "document", error.problem or "no YAML", "one well-formed YAML document")
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        return empty, Problem(filename, line, "document", f"the character {error.character!r}", "printable characters")
+        found = chr(error.character) if isinstance(error.character, int) else error.character
+        return empty, Problem(filename, line, "document", f"the character {found!r}", "printable characters")
