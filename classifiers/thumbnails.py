@@ -125,8 +125,8 @@ def perceptual_hash(small: Image.Image) -> str | None:
     import numpy as np
     import pdqhash  # type: ignore[import-untyped]  # ships no types
 
-    side = tuple(max(1, length * HASH_PX // THUMBNAIL_PX) for length in small.size)
-    bits, quality = pdqhash.compute(np.asarray(small.resize(side, Image.Resampling.BOX)))
+    width, height = (max(1, side * HASH_PX // THUMBNAIL_PX) for side in small.size)
+    bits, quality = pdqhash.compute(np.asarray(small.resize((width, height), Image.Resampling.BOX)))
     return np.packbits(bits.astype(np.uint8)).tobytes().hex() if quality >= HASH_QUALITY_MIN else None
 
 

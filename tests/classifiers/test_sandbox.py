@@ -93,36 +93,35 @@ def test_memory_is_bounded(small: list[tuple[Path, str]], tmp_path: Path) -> Non
     assert (found[1].width, found[1].media_type) == (8_000, "image/png")
 
 
-def kill_during(sandbox: Sandbox, times: int) -> threading.Thread:
-    """Kill the worker each time it has begun to burn processor time on its item."""
+def kill_during(sandbox: Sandbox, path: Path, times: int) -> threading.Thread:
+    """Kill the worker each time it has this file open."""
 
     def run() -> None:
-        for _ in range(times):
-            worker = _worker_at_work(sandbox)
-            worker.send_signal(signal.SIGSEGV)
-            worker.wait(10)
+        killed: set[int] = set()
+        pause = threading.Event()
+        while len(killed) < times:
+            worker_pid = sandbox.worker_pid
+            if worker_pid is not None and worker_pid not in killed and _has_open(worker_pid, path):
+                os.kill(worker_pid, signal.SIGSEGV)
+                killed.add(worker_pid)
+            pause.wait(0.02)
 
     thread = threading.Thread(target=run)
     thread.start()
     return thread
 
 
-def _worker_at_work(sandbox: Sandbox) -> psutil.Process:
-    pause = threading.Event()
-    while True:
-        try:
-            worker = psutil.Process(sandbox.worker_pid or 0)
-            if sandbox.worker_pid and worker.cpu_times().user > 1:
-                return worker
-        except psutil.NoSuchProcess:
-            pass
-        pause.wait(0.02)
+def _has_open(pid: int, path: Path) -> bool:
+    try:
+        return any(opened.path == str(path) for opened in psutil.Process(pid).open_files())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_crash_is_tried_once_more_and_then_blamed(small: list[tuple[Path, str]], endless: tuple[Path, str]) -> None:
     """A worker that dies twice on one item makes that item fail by the signal's name, and nothing else."""
     with Sandbox(wall_s=60.0, cpu_s=60) as sandbox:
-        killer = kill_during(sandbox, times=2)
+        killer = kill_during(sandbox, endless[0], times=2)
         found = sandbox.inspect([*small[:2], endless, *small[2:]])
         killer.join()
     assert [one.failure for one in found] == [None, None, "crash: SIGSEGV", *[None] * 18]
