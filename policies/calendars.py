@@ -71,8 +71,8 @@ class Calendar(Section):
     @field_validator("timezone")
     @classmethod
     def _timezone_exists(cls, value: str) -> str:
-        if value not in available_timezones():
-            nearest = nearest_word(value, available_timezones())
+        if value not in _zones():
+            nearest = nearest_word(value, _zones())
             raise ValueError("a time zone of the IANA database" + (f", such as {nearest!r}" if nearest else ""))
         return value
 
@@ -206,6 +206,11 @@ def _jump(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
         jumped = (before + timedelta(seconds=middle)).astimezone(zone).utcoffset() == target
         low, high = (low, middle) if jumped else (middle, high)
     return before + timedelta(seconds=high)
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 @lru_cache(maxsize=256)
