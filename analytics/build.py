@@ -173,10 +173,8 @@ class WarehouseBuild:
     @contextmanager
     def _arriving(self, rows: pa.RecordBatchReader) -> Iterator[None]:
         self._connection.register("arriving", _without_zone(rows))
-        try:
-            yield
-        finally:
-            self._connection.unregister("arriving")
+        yield
+        self._connection.unregister("arriving")  # after an error the whole connection is given up
 
     def _row(self, query: str, after: int | None = None) -> Sequence[Any]:
         rows = self._connection.execute(query, {} if after is None else {"after": after}).fetchall()

@@ -28,6 +28,8 @@ class ScriptedLedger:
         """Create the tables in an empty database."""
         self.url = url
         self.engine = sa.create_engine(url)
+        if url.startswith("sqlite"):
+            sa.event.listen(self.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
         tables.metadata.create_all(self.engine)
         self.seq = 0
         self.hash = ""
