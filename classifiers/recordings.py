@@ -53,6 +53,8 @@ def _findings(container: InputContainer) -> Iterator[Mapping[str, Any]]:
             raise ContentBroken("neither sound nor pictures are in this recording")
         return
     video = container.streams.video[0]
+    if video.codec_context is None:
+        raise ContentUnsupported("the pictures of this recording are coded in a way that has no reader here")
     if video.width * video.height > FRAME_PIXELS_MAX:
         raise ContentTooLarge(f"{video.width} × {video.height} pixels a frame, at most {FRAME_PIXELS_MAX} are decoded")
     if not video.width or not video.height:

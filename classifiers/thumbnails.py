@@ -32,7 +32,7 @@ _TURNS: Final = {
 }
 _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 _READERS: Final = {  # a closed list: other readers of the library start programs or are little tested
-    "image/jpeg": ("JPEG", "MPO"), "image/png": ("PNG",), "image/gif": ("GIF",), "image/tiff": ("TIFF",),
+    "image/jpeg": ("JPEG",), "image/png": ("PNG",), "image/gif": ("GIF",), "image/tiff": ("TIFF",),
     "image/webp": ("WEBP",), "image/avif": ("AVIF",), "image/bmp": ("BMP",), "image/jp2": ("JPEG2000",),
     "image/vnd.adobe.photoshop": ("PSD",),
 }  # fmt: skip

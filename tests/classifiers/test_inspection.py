@@ -147,6 +147,15 @@ def test_pictures_are_measured_and_shrunk(inspect, form: str, media_type: str):
     assert len(found.perceptual_hash) == 64
 
 
+def test_several_pictures_in_one_file_count_as_the_first(inspect):
+    """A stereo picture (MPO) is the JPEG that its first picture is, with its metadata; an animation shows its start."""
+    second = Image.new("RGB", (800, 600))
+    found = inspect(picture("MPO", save_all=True, append_images=[second], comment=b"x"), "stereo.jpg")
+    assert (found.media_type, found.width, found.failure) == ("image/jpeg", 800, None)
+    moving = inspect(picture("GIF", save_all=True, append_images=[second]), "banner.gif")
+    assert (moving.perceptual_hash, moving.failure) == (inspect(picture("GIF"), "still.gif").perceptual_hash, None)
+
+
 def test_a_smaller_copy_has_nearly_the_same_perceptual_hash(inspect):
     """A resized, strongly compressed copy differs in few of 256 bits (PDQ: up to 31 is the same picture)."""
     first, copy = inspect(picture("PNG"), "a.png"), inspect(picture("JPEG", (320, 240), quality=40), "b.jpg")
@@ -269,7 +278,7 @@ LAUGHING_SVG = (
     [
         (lambda: b"", "a.jpg", "empty: the file has no bytes"),
         (lambda: picture("JPEG")[:9000], "a.jpg", "broken: image file is truncated"),
-        (lambda: b"\xff\xd8\xff\xe0" + b"x" * 100, "a.jpg", "broken: "),
+        (lambda: b"\xff\xd8\xff\xc0" + b"\0\x08\7" * 9, "a.jpg", "broken: no image/jpeg can be opened"),
         (lambda: declared_png(60_000, 60_000), "bomb.png", "too large: 60000 × 60000 pixels|too large: Image size"),
         (lambda: declared_png(2000, 2000), "short.png", "broken: "),
         (lambda: drawn_pdf("x")[:300], "a.pdf", "broken: the PDF cannot be read"),
