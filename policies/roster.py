@@ -6,6 +6,7 @@ The policy names groups and never persons; the roster says who they are. `undefi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
@@ -69,27 +70,48 @@ def undefined_groups(policy: PolicyDocument, roster: RosterDocument) -> list[Pro
 
 
 def unreachable_quorums(policy: PolicyDocument, roster: RosterDocument) -> list[Problem]:
-    """Stages whose group is smaller than their quorum, each with its place in the policy file."""
+    """Stages that too few people could ever pass, each with its place in the policy file.
+
+    For each collection, those count who review the stage or own the collection. With four eyes, the people of the
+    submitting group do not, and where no submitter is named the quorum is at least 2.
+    """
     return [
-        problem_at(
-            policy.source,
-            ("approval", "stages", position, "quorum"),
-            f"{stage.quorum}",
-            f"at most {size}, as {stage.reviewers} has {size} people in the roster",
-        )
-        for position, stage in enumerate(policy.approval.stages)
-        for size in [len(roster.groups.get(stage.reviewers, ()))]
-        if stage.reviewers in roster.groups and stage.quorum > size
+        problem
+        for position in range(len(policy.approval.stages))
+        for problem in islice(_short_quorums(policy, roster, position), 1)
     ]
 
 
-def groups_named(policy: PolicyDocument) -> Iterator[tuple[Path, str]]:
-    """Every group that must act or wait by `policy`, with the path of the field that names it.
+def _short_quorums(policy: PolicyDocument, roster: RosterDocument, position: int) -> Iterator[Problem]:
+    stage, four_eyes = policy.approval.stages[position], policy.approval.four_eyes
+    members = {group: frozenset(handles) for group, handles in roster.groups.items()}
+    nobody = frozenset[str]()
+    for collection in policy.collections:
+        known = collection.submitter is not None
+        quorum = stage.quorum if known or not four_eyes else max(stage.quorum, 2)
+        excluded = members.get(collection.submitter or "", nobody) if four_eyes else nobody
+        counted = members.get(stage.reviewers, nobody) | members.get(collection.owner, nobody)
+        eligible = counted - excluded
+        if len(eligible) < quorum:
+            path = ("approval", "stages", position, "quorum")
+            without = f" without those of {collection.submitter}, who submit" if counted & excluded else ""
+            yield problem_at(
+                policy.source,
+                path,
+                f"a quorum of {quorum} in the collection {collection.name}",
+                f"at most {len(eligible)}: so many people are in {stage.reviewers} and {collection.owner}{without}",
+            )
 
-    A collection's `submitter` is not among them: it may be an outside party that nobody asks to decide.
+
+def groups_named(policy: PolicyDocument) -> Iterator[tuple[Path, str]]:
+    """Every group that `policy` names, with the path of the field that names it.
+
+    Submitters are among them: whose people are not known cannot be kept from approving their own work.
     """
     for position, collection in enumerate(policy.collections):
         yield ("collections", position, "owner"), collection.owner
+        if collection.submitter is not None:
+            yield ("collections", position, "submitter"), collection.submitter
     quarantine: Path = ("screening", "quarantine")
     yield (*quarantine, "owner"), policy.screening.quarantine.owner
     ladders = [

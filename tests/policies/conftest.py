@@ -55,12 +55,14 @@ people:
   - {handle: lea, name: Lea Brandt, email: lea@example.org}
   - {handle: tom, name: Tom Okafor, email: tom@example.org}
   - {handle: mia, name: Mia Svensson}
+  - {handle: zoe, name: Zoe Martin}
 groups:
   brand: [lea, tom]
   brand-leads: [mia]
   legal: [mia, tom]
   editors: [lea, mia]
   operations: [tom]
+  agency-x: [zoe]
 delegations:
   - {principal: lea, delegate: mia, from: 2026-12-01T00:00:00+01:00, until: 2026-12-15T00:00:00+01:00}
 """

@@ -11,7 +11,7 @@ from policies.roster import RosterDocument, groups_named, load_roster, undefined
 
 def test_sample_roster_is_read(roster: RosterDocument) -> None:
     """People, groups and delegations arrive as they are written."""
-    assert [person.handle for person in roster.people] == ["lea", "tom", "mia"]
+    assert [person.handle for person in roster.people] == ["lea", "tom", "mia", "zoe"]
     assert roster.people[2].email is None
     assert roster.groups["brand"] == ("lea", "tom")
     assert roster.delegations[0].starts_at.isoformat() == "2026-12-01T00:00:00+01:00"
@@ -21,14 +21,14 @@ def test_sample_roster_is_read(roster: RosterDocument) -> None:
     ("old", "new", "problem"),
     [
         ("handle: tom", "handle: lea", (3, "people[1].handle", "'lea'", None)),
-        ("legal: [mia, tom]", "legal: [mia, tmo]", (8, "groups.legal[1]", "the unknown handle 'tmo'", "tom")),
-        ("legal: [mia, tom]", "legal: [mia, mia]", (8, "groups.legal[1]", "the handle 'mia' a second time", None)),
-        ("legal: [mia, tom]", "legal: []", (8, "groups.legal", "an empty list", None)),
-        ("legal: [mia, tom]", "Legal: [mia, tom]", (8, "groups.Legal", "'Legal'", None)),
+        ("legal: [mia, tom]", "legal: [mia, tmo]", (9, "groups.legal[1]", "the unknown handle 'tmo'", "tom")),
+        ("legal: [mia, tom]", "legal: [mia, mia]", (9, "groups.legal[1]", "the handle 'mia' a second time", None)),
+        ("legal: [mia, tom]", "legal: []", (9, "groups.legal", "an empty list", None)),
+        ("legal: [mia, tom]", "Legal: [mia, tom]", (9, "groups.Legal", "'Legal'", None)),
         ("lea@example.org", "lea", (2, "people[0].email", "'lea'", None)),
-        ("delegate: mia", "delegate: mai", (12, "delegations[0].delegate", "the unknown handle 'mai'", "mia")),
-        ("until: 2026-12-15", "until: 2026-11-15", (12, "delegations[0].until", "2026-11-15T00:00:00+01:00", None)),
-        ("T00:00:00+01:00, until", "T00:00:00, until", (12, "delegations[0].from", "'2026-12-01T00:00:00'", None)),
+        ("delegate: mia", "delegate: mai", (14, "delegations[0].delegate", "the unknown handle 'mai'", "mia")),
+        ("until: 2026-12-15", "until: 2026-11-15", (14, "delegations[0].until", "2026-11-15T00:00:00+01:00", None)),
+        ("T00:00:00+01:00, until", "T00:00:00, until", (14, "delegations[0].from", "'2026-12-01T00:00:00'", None)),
     ],
 )
 def test_wrong_rosters_are_refused(
@@ -56,7 +56,7 @@ def test_circles_of_delegation_are_refused(roster_text: str) -> None:
     )
     with pytest.raises(RosterInvalid) as caught:
         load_roster(text, "roster.yaml")
-    assert [problem.line for problem in caught.value.problems] == [12, 13, 14]
+    assert [problem.line for problem in caught.value.problems] == [14, 15, 16]
 
 
 def test_delegations_in_turn_are_no_circle(roster_text: str) -> None:
@@ -70,8 +70,9 @@ def test_delegations_in_turn_are_no_circle(roster_text: str) -> None:
 
 
 def test_groups_that_the_policy_names(policy: PolicyDocument) -> None:
-    """Whoever must act or wait by the policy is found: owners, reviewers, those whom deadlines escalate to."""
+    """Every group is found: owners, submitters, reviewers, those whom deadlines escalate to."""
     assert sorted({group for _, group in groups_named(policy)}) == [
+        "agency-x",
         "brand",
         "brand-leads",
         "editors",
@@ -92,12 +93,28 @@ def test_groups_that_nobody_is_in_are_named(policy_text: str, roster: RosterDocu
     (problem,) = undefined_groups(policy, roster)
     assert str(problem) == (
         "policy.yaml:18: approval.stages[0].deadline.escalate[0].to: found the group 'brand-lead'; allowed: a group of "
-        "the roster: brand, brand-leads, editors, legal, operations; did you mean 'brand-leads'?"
+        "the roster: agency-x, brand, brand-leads, editors, legal, operations; did you mean 'brand-leads'?"
     )
 
 
-def test_quorums_larger_than_the_group_are_named(policy_text: str, roster: RosterDocument) -> None:
-    """A quorum that a group cannot reach is reported where the policy asks for it."""
+def test_quorums_that_nobody_can_reach_are_named(policy_text: str, roster: RosterDocument) -> None:
+    """A quorum larger than reviewers and owners together is reported where the policy asks for it."""
     policy = load_policy(policy_text.replace("quorum: 2", "quorum: 3"), "policy.yaml")
-    (problem,) = unreachable_quorums(policy, roster)
-    assert (problem.line, problem.field, problem.value) == (20, "approval.stages[1].quorum", "3")
+    assert [str(problem) for problem in unreachable_quorums(policy, roster)] == [
+        "policy.yaml:20: approval.stages[1].quorum: found a quorum of 3 in the collection spring-campaign; "
+        "allowed: at most 2: so many people are in legal and brand-leads"
+    ]
+
+
+def test_four_eyes_count_in_quorums(policy_text: str, roster: RosterDocument) -> None:
+    """Who submits does not decide, and without a known submitter two must agree."""
+    inside = load_policy(policy_text.replace("submitter: agency-x", "submitter: legal"), "policy.yaml")
+    assert [problem.allowed for problem in unreachable_quorums(inside, roster)] == [
+        "at most 0: so many people are in legal and brand-leads without those of legal, who submit"
+    ]
+    alone = roster.model_copy(update={"groups": {**roster.groups, "editors": ("tom",)}})
+    assert [problem.value for problem in unreachable_quorums(load_policy(policy_text, "policy.yaml"), alone)] == [
+        "a quorum of 2 in the collection everything-else"
+    ]
+    without = load_policy(policy_text.replace("four_eyes: true", "four_eyes: false"), "policy.yaml")
+    assert unreachable_quorums(without, alone) == []
