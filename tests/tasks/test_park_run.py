@@ -95,8 +95,24 @@ def inputs_of(api: PrefectApi, flow_run_id: str) -> dict[str, Any]:
     return {row["key"]: json.loads(row["value"]) for row in found}
 
 
+def offered_to_workers(api: PrefectApi) -> set[str]:
+    """The runs that a worker of the test's pool would take now."""
+    offered = api.post("work_pools/unserved/get_scheduled_runs", {})
+    return {row["flow_run"]["id"] for row in offered}
+
+
+def test_a_worker_is_offered_a_review_only_once_it_is_answered(
+    prefect_api: PrefectApi, review_deployment: str, key: str
+) -> None:
+    """A parked run needs no process: workers see it after the resume, not before."""
+    run = park(prefect_api, review_deployment, key).flow_run_id
+    assert run not in offered_to_workers(prefect_api)
+    resume_run(prefect_api, run, APPROVAL)
+    assert run in offered_to_workers(prefect_api)
+
+
 def test_a_review_is_parked_in_three_calls(prefect_server: PrefectServer, review_deployment: str, key: str) -> None:
-    """Parking takes a run and two inputs, and leaves one suspended run that no worker can pick up."""
+    """Parking takes a run and two inputs, and leaves one suspended run that never ran."""
     calls: list[str] = []
     with PrefectApi(prefect_server.api_url, on_call=lambda method, path: calls.append(f"{method} {path}")) as api:
         deployment = api.deployment_id(review_deployment)
