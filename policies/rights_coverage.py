@@ -47,7 +47,7 @@ def _pairs(questions: pl.DataFrame, grants: pl.DataFrame) -> pl.DataFrame:
         "grant", "asset", "collection", "actions", "exclusive", pl.col("licensee").alias("grant_licensee")
     )
     asking = questions.select("question", "asset", "collection", "action", "licensee")
-    ours = pl.col("grant_licensee").is_null() | pl.col("grant_licensee").eq_missing("licensee")
+    ours = pl.col("grant_licensee").is_null() | pl.col("grant_licensee").eq_missing(pl.col("licensee"))
     found = pl.concat(
         [
             asking.join(terms.drop("collection"), on="asset").drop("collection", "asset"),
