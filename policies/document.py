@@ -22,7 +22,7 @@ from policies.validation import Section, read_document
 from policies.yaml_source import YamlSource
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
-Predicate = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+PredicateText = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 """Text of a predicate; `policies.predicates` reads it."""
 
 Kind = Literal["image", "document", "text", "video", "audio", "other"]
@@ -82,7 +82,7 @@ class Screening(Section):
 
     accept: Annotated[tuple[Kind, ...], Field(min_length=1)]
     max_size: SizeBytes
-    quarantine_when: Predicate | None = None
+    quarantine_when: PredicateText | None = None
     quarantine: Quarantine
 
 
@@ -96,7 +96,7 @@ class Stage(Section):
     """A named approval step: opens a gate if `when` is true or unknown. The default stage takes what no other does."""
 
     name: Name
-    when: Predicate | None = None
+    when: PredicateText | None = None
     default: StrictBool = False
     reviewers: Name
     quorum: Annotated[StrictInt, Field(ge=1, le=20)] = 1
@@ -109,7 +109,7 @@ class AutomaticRule(Section):
     """Approves without a person, if `when` is true; a reproducible sample of what it takes goes to people instead."""
 
     name: Title
-    when: Predicate
+    when: PredicateText
     second_look: Share
 
 
@@ -148,7 +148,7 @@ class ArchiveRule(Section):
     """What becomes of versions that nobody needs any more."""
 
     name: Title
-    when: Predicate
+    when: PredicateText
     after: After
     action: Literal["archive", "dispose"]
     storage_class: StorageClass | None = None
