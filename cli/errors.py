@@ -44,3 +44,31 @@ def last_lines(log: Path, count: int) -> list[str]:
     except FileNotFoundError:
         return []
     return text.splitlines()[-count:]
+
+
+class NothingWaits(CliError):
+    """The review is not waiting for an answer."""
+
+    def __init__(self, review: int) -> None:
+        super().__init__(f"review {review} does not wait for an answer now; `signoff reviews` lists those that do")
+        self.review = review
+
+
+class AnswerRefused(CliError):
+    """The answer to a review was not taken."""
+
+    def __init__(self, review: int, reason: str) -> None:
+        super().__init__(f"the answer to review {review} was not taken: {reason}")
+        self.review, self.reason = review, reason
+
+
+class RunFailed(CliError):
+    """A flow run did not complete."""
+
+    def __init__(self, flow: str, state: str, url: str, message: str | None) -> None:
+        super().__init__(f"{flow} ended as {state}: {message or 'no reason was given'}. Its log: {url}")
+        self.flow, self.state, self.url = flow, state, url
+
+
+class SamplesMissing(CliError):
+    """The sample assets are only in a checkout of the repository."""

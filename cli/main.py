@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli import up
+from cli import assets, demo, ingest, metrics, reviews, up
 
 _PACKAGES: Final = ("cli", "flows", "tasks", "ledger", "analytics", "classifiers", "policies")
 _OWN_ERRORS: Final = frozenset(f"{package}.errors" for package in _PACKAGES)
@@ -33,8 +33,20 @@ def _signoff(
     del debug  # read by `main`, which outlives the command
 
 
-for _command in (up.up, up.down, up.status, up.config):
+for _command in (
+    demo.demo,
+    up.up,
+    up.down,
+    up.status,
+    up.config,
+    ingest.ingest,
+    reviews.reviews,
+    reviews.decide,
+    assets.ls,
+    assets.show,
+):
     app.command()(_command)
+app.add_typer(metrics.app, name="metrics")
 
 
 def main() -> None:

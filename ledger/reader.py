@@ -301,7 +301,7 @@ def listing(
 
 
 def archive_candidates(connection: sa.Connection, states: Iterable[str]) -> list[dict[str, Any]]:
-    """Versions in `states` without an open effect: version_id, state, state_since, policy_sha256 and the screened facts."""
+    """Versions in `states` without an open effect: version_id, state, state_since, policy_sha256, screened facts."""
     versions, screenings, effects = tables.versions, tables.screenings, tables.effects
     query = (
         sa.select(
@@ -330,6 +330,11 @@ def count_by_state(connection: sa.Connection) -> dict[str, int]:
     state = tables.versions.c.state
     query = sa.select(state, sa.func.count()).where(state.is_not(None)).group_by(state).order_by(state)
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def count_screenings(connection: sa.Connection) -> int:
+    """How many screenings are recorded, of every version and round."""
+    return connection.scalar(sa.select(sa.func.count()).select_from(tables.screenings)) or 0
 
 
 def refusals(connection: sa.Connection, bucket: str) -> list[dict[str, Any]]:

@@ -194,3 +194,16 @@ class FileMissing(PermanentError):
 
     def __reduce__(self) -> tuple[type[FileMissing], tuple[Path]]:
         return (type(self), (self.path,))
+
+
+class SettingsUnfinished(PermanentError):
+    """Of two settings that go together, one is missing."""
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(
+            f"the settings name only one of {one} and {other}; they are checked against each other: set both"
+        )
+        self.one, self.other = one, other
+
+    def __reduce__(self) -> tuple[type[SettingsUnfinished], tuple[str, str]]:
+        return (type(self), (self.one, self.other))

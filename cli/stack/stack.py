@@ -22,6 +22,7 @@ from cli.stack.worker import worker
 from flows.deployments import register_deployments
 from tasks.errors import TaskError
 from tasks.prefect_api import PrefectApi
+from tasks.prepare_ledger import LedgerReady, prepare_ledger
 from tasks.settings import CONFIG_VARIABLE, DEFAULT, STACK_FILE, Settings, hide_password
 
 _STOP_WITHIN_S: Final[Mapping[Part, float]] = {Part.WORKER: 10, Part.PREFECT_SERVER: 15, Part.OBJECT_STORE: 20}
@@ -82,9 +83,18 @@ def start_stack(
 
             created = prepare_buckets(settings.s3, embedded=Part.OBJECT_STORE in parts)
             report(f"buckets created: {', '.join(created)}" if created else "buckets are in place")
+        report(_ledger_words(prepare_ledger(settings)))
         with _prefect(settings.prefect_api) as api:
             _prepare_prefect(settings, config, supervisor, parts, api, report)
     return settings
+
+
+def _ledger_words(ready: LedgerReady) -> str:
+    schema = f"ledger at schema {ready.after}"
+    if ready.activation is None:
+        return f"{schema}; no policy is named in the settings"
+    active = ready.activation.policy_sha256[:12]
+    return f"{schema}; policy {active} {'activated' if ready.activation.activated else 'is active'}"
 
 
 def stop_stack(home: Path) -> list[str]:

@@ -1,0 +1,90 @@
+"""How commands print: JSON for programs, tables for people, nothing in them that a terminal would obey."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document; instants in ISO 8601 with Z."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
+    """Print rows under `columns`, or the sentence `empty` when there are none."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    cells = [[shown(value) for value in row] for row in rows]
+    if not cells:
+        typer.echo(empty)
+        return
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in cells:
+        table.add_row(*(Text(cell) for cell in row))
+    width = (
+        None
+        if sys.stdout.isatty()
+        else max(120, sum(max(map(len, column)) + 2 for column in zip(columns, *cells, strict=True)))
+    )
+    Console(width=width, highlight=False).print(table)
+
+
+def shown(value: Any) -> str:
+    """A value in a cell: short, and without control characters or marks that turn the writing direction."""
+    if value is None:
+        return "–"
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return harmless(str(value))
+
+
+def harmless(text: str) -> str:
+    """Text from outside with everything invisible that could act on a terminal made visible.
+
+    >>> harmless("a\\x1b[31mb")
+    'a\\\\x1b[31mb'
+    """
+    return "".join(
+        char
+        if char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") or char == "\u200d"
+        else repr(char)[1:-1]
+        for char in text
+    )
+
+
+def size_words(size_bytes: int) -> str:
+    """A size as people say it.
+
+    >>> size_words(1536), size_words(12)
+    ('1.5 KiB', '12 B')
+    """
+    size = float(size_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1024 or unit == "TiB":
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError(size)
+
+
+def select(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Some of a row's values, in this order."""
+    return {name: row[name] for name in names}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, frozenset | set | tuple):
+        return list(value)
+    return str(value)

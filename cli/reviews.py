@@ -1,0 +1,185 @@
+"""`signoff reviews` and `signoff decide`: what waits for people, and answering it from a terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.errors import AnswerRefused, NothingWaits
+from cli.options import ConfigOption, HomeOption, JsonOption, read_settings
+from cli.output import print_json, print_table, shown
+
+if TYPE_CHECKING:
+    from tasks.resources import Resources
+
+_WAIT_S = 120.0
+_POLL_S = 0.5
+_VERDICTS = ("approve", "request_changes", "reject")
+
+
+def reviews(
+    stage: Annotated[str | None, typer.Option("--stage", help="Only of this stage.")] = None,
+    collection: Annotated[str | None, typer.Option("--collection", help="Only of this collection.")] = None,
+    overdue: Annotated[bool, typer.Option("--overdue", help="Only those past their due time.")] = False,
+    config: ConfigOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the reviews that wait for people, the next due first, each with its link."""
+    resources = _resources(config, home)
+    now = resources.clock.now()
+    rows = [
+        row
+        for row in waiting(resources)
+        if stage in (None, row["stage"])
+        and collection in (None, row["collection"])
+        and (not overdue or (row["due_at"] is not None and row["due_at"] < now))
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("review", "stage", "collection", "assets", "opened", "due", "link"),
+        (
+            [row["review"], row["stage"], row["collection"], row["assets"], row["opened_at"], row["due_at"], row["url"]]
+            for row in rows
+        ),
+        empty="No review waits.",
+    )
+
+
+def decide(
+    review: Annotated[int, typer.Argument(help="Number of the review, as `signoff reviews` prints it.")],
+    person: Annotated[str, typer.Option("--as", help="Your handle in the roster.")],
+    verdict: Annotated[str, typer.Argument(help="approve, request_changes or reject: for every asset of it.")],
+    comment: Annotated[str | None, typer.Option("--comment", help="Needed unless you approve.")] = None,
+    exceptions: Annotated[
+        list[str] | None,
+        typer.Option("--except", help="Another decision for one asset: NUMBER=DECISION or NUMBER=DECISION:COMMENT."),
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Wait until the decision is recorded.")] = True,
+    config: ConfigOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer a review: resumes its run in Prefect with the filled form, as the Prefect UI does."""
+    from tasks.park_run import SCHEMA, resume_run
+
+    if verdict not in _VERDICTS:
+        raise typer.BadParameter(f"{verdict!r} is no decision; allowed: {', '.join(_VERDICTS)}", param_hint="VERDICT")
+    resources = _resources(config, home)
+    row = next((one for one in waiting(resources) if one["review"] == review), None)
+    if row is None or row["flow_run_id"] is None:
+        raise NothingWaits(review)
+    schema = json.loads(resources.prefect.read_input(row["flow_run_id"], SCHEMA) or "{}")
+    answer = _answer(schema, person, verdict, comment, exceptions or ())
+    change = resume_run(resources.prefect, row["flow_run_id"], answer)
+    if not change.accepted:
+        raise AnswerRefused(review, change.reason or "the server gave no reason")
+    if not wait:
+        typer.echo(f"Review {review} was resumed; `signoff reviews` shows when it is done.")
+        return
+    _report(resources, review, row["round"], as_json=as_json)
+
+
+def waiting(resources: Resources) -> list[dict[str, Any]]:
+    """The waiting reviews as the JSON contract has them."""
+    from ledger.reader import waiting_reviews
+
+    with resources.ledger.reading() as connection:
+        rows = waiting_reviews(connection)
+    return [
+        {
+            "review": row["review"],
+            "round": row["round"],
+            "stage": row["stage"],
+            "collection": row["collection"],
+            "assets": row["assets"],
+            "opened_at": row["opened_at"],
+            "due_at": row["due_at"],
+            "status": row["status"],
+            "flow_run_id": row["flow_run_id"],
+            "url": resources.prefect.run_url(row["flow_run_id"]) if row["flow_run_id"] else None,
+        }
+        for row in rows
+    ]
+
+
+def _answer(
+    schema: Mapping[str, Any], person: str, verdict: str, comment: str | None, exceptions: Sequence[str]
+) -> dict[str, Any]:
+    properties = schema.get("properties", {})
+    reviewers = properties.get("reviewer", {}).get("enum", [])
+    assets = properties.get("exceptions", {}).get("items", {}).get("properties", {}).get("asset", {}).get("enum", [])
+    answer: dict[str, Any] = {"decision": verdict, "reviewer": _choice(reviewers, person, "--as")}
+    if comment:
+        answer["comment"] = comment
+    if exceptions:
+        answer["exceptions"] = [_exception(text, assets) for text in exceptions]
+    return answer
+
+
+def _exception(text: str, assets: Sequence[str]) -> dict[str, str]:
+    number, _, rest = text.partition("=")
+    verdict, _, comment = rest.partition(":")
+    if verdict not in _VERDICTS:
+        raise typer.BadParameter(
+            f"{text!r}; write NUMBER=DECISION:COMMENT, such as 3=reject:blurred", param_hint="--except"
+        )
+    exception = {"asset": _choice(assets, number, "--except"), "decision": verdict}
+    return exception | ({"comment": comment} if comment else {})
+
+
+def _choice(choices: Sequence[str], name: str, option: str) -> str:
+    """The choice of the form that begins with this handle or number."""
+    fitting = [choice for choice in choices if choice.split(" · ", 1)[0] == name or choice == name]
+    if len(fitting) != 1:
+        offered = ", ".join(choice.split(" · ", 1)[0] for choice in choices) or "nobody"
+        raise typer.BadParameter(f"{name!r} is not offered by this review; it offers {offered}", param_hint=option)
+    return fitting[0]
+
+
+def _report(resources: Resources, review: int, round_number: int, *, as_json: bool) -> None:
+    from ledger.reviews import load_review
+
+    deadline = time.monotonic() + _WAIT_S
+    while time.monotonic() < deadline:
+        with resources.ledger.reading() as connection:
+            asked = load_review(connection, review, round_number)
+            last = load_review(connection, review)
+        if asked.status not in ("to_park", "parked"):
+            break
+        time.sleep(_POLL_S)
+    else:
+        raise AnswerRefused(review, f"no worker took the run up within {_WAIT_S:.0f} s; `signoff status` says why")
+    states = [
+        {"position": one.position, "key": one.key, "outcome": one.outcome, "state": one.state} for one in last.items
+    ]
+    again = last.reason if last.round > round_number else None
+    if as_json:
+        print_json(
+            {
+                "review": review,
+                "round": round_number,
+                "closed": last.closed_at is not None,
+                "again": again,
+                "assets": states,
+            }
+        )
+        return
+    print_table(
+        ("no", "key", "gate", "state"),
+        ([one["position"], one["key"], one["outcome"] or "open", one["state"]] for one in states),
+        empty="",
+    )
+    typer.echo(f"The review asks again: {shown(again)}" if again else "The review is closed.")
+
+
+def _resources(config: Any, home: Any) -> Resources:
+    from tasks.resources import Resources
+
+    return Resources(read_settings(config, home))
