@@ -97,7 +97,7 @@ def inputs_of(api: PrefectApi, flow_run_id: str) -> dict[str, Any]:
 
 def offered_to_workers(api: PrefectApi) -> set[str]:
     """The runs that a worker of the test's pool would take now."""
-    offered = api.post("work_pools/unserved/get_scheduled_runs", {})
+    offered = api.post("work_pools/unserved/get_scheduled_flow_runs", {})
     return {row["flow_run"]["id"] for row in offered}
 
 
