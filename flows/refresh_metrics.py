@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 from prefect import flow
@@ -17,13 +16,12 @@ ARTIFACT_KEY: Final = "signoff-metrics"
 
 
 @flow
-def refresh_metrics(config: Path | None = None) -> MetricsRefreshed:
+def refresh_metrics() -> MetricsRefreshed:
     """Bring `analytics.duckdb` up to what the ledger holds, and publish the main numbers as a table artifact.
 
-    `config` names the settings file; without it the settings are found as `load_settings` says. Run twice, the second
-    run adds no event and changes no number but the ages of what is open.
+    Run twice, the second run adds no event and changes no number but the ages of what is open.
     """
-    settings = load_settings(config)
+    settings = load_settings()
     refreshed = refresh_metrics_task(settings.database_url, settings.analytics_path, settings.make_clock().now())
     create_table_artifact(
         key=ARTIFACT_KEY,
