@@ -48,48 +48,47 @@ def check_rights(
     Raises `QueriesInvalid` if `queries` does not keep to its schema or `now` is naive.
     """
     known = grants.with_row_index("grant")
-    asked, questions = ask(queries, grants, uses, now)
+    asked = ask(queries, grants, uses, now)
     now = now.astimezone(UTC)
-    cells = cells_of(questions)
-    matched = match_grants(questions, cells, known)
-    unmet = unmet_terms(questions, matched, uses)
-    strange = unknown_codes(questions).with_columns(
+    cells = cells_of(asked.questions)
+    matched = match_grants(asked.questions, cells, known)
+    unmet = unmet_terms(asked.questions, matched, uses)
+    strange = unknown_codes(asked.questions).with_columns(
         code=pl.lit(str(ReasonCode.UNKNOWN_CODE)), grant_id=pl.lit(None, dtype=pl.String)
     )
     of_questions = pl.concat(
         [
             licence_findings(cells, matched, unmet, now, expiring_within),
             opposing_findings(matched),
-            release_findings(questions, cells, matched),
+            release_findings(asked.questions, cells, matched),
             strange.select("question", "code", "text", "grant_id"),
         ]
     ).unique()
-    of_files = embedded_findings(asked, now, expiring_within)
-    findings = pl.concat([asked.select("row", "question").join(of_questions, on="question").drop("question"), of_files])
-    basis = _basis(asked, matched, now, expiring_within)
-    decided = _decide(asked, findings).join(basis, on="row").sort("row")
+    of_cases = asked.cases.select("case", "question").join(of_questions, on="question").drop("question")
+    findings = pl.concat([of_cases, embedded_findings(asked.cases, now, expiring_within)])
+    answers = _decide(findings).join(_basis(asked.cases, matched, now, expiring_within), on="case")
+    decided = asked.rows.join(answers, on="case", how="left", maintain_order="left")
     return decided.select(pl.col(name).cast(dtype) for name, dtype in CLEARANCE_SCHEMA.items())
 
 
-def _decide(asked: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
-    """The worst finding is the status; what clears is told only where nothing blocks."""
+def _decide(findings: pl.DataFrame) -> pl.DataFrame:
+    """The worst finding is the status; what clears is told only where nothing blocks. Every case has a finding."""
     cleared, expiring = ClearanceStatus.CLEARED.rank, ClearanceStatus.EXPIRING.rank
     ranked = findings.with_columns(
         rank=pl.col("code").replace_strict(_RANK_OF, return_dtype=pl.Int64),
         order=pl.col("code").replace_strict(_ORDER_OF, return_dtype=pl.Int64),
-    ).with_columns(worst=pl.col("rank").min().over("row"))
-    told = ranked.filter((pl.col("rank") < cleared) | (pl.col("worst") >= expiring)).sort("row", "order", "text")
+    ).with_columns(worst=pl.col("rank").min().over("case"))
+    told = ranked.filter((pl.col("rank") < cleared) | (pl.col("worst") >= expiring)).sort("case", "order", "text")
     reason = pl.struct("code", "text").cast(REASON_DTYPE)
     deciding = pl.col("grant_id").filter(pl.col("rank") == pl.col("worst")).drop_nulls().unique().sort()
-    answers = told.group_by("row", maintain_order=True).agg(
-        reasons=reason.unique(maintain_order=True), deciding=deciding, worst=pl.col("worst").first()
+    status = (
+        pl.col("worst").first().replace_strict({rank: name for name, rank in _RANKS.items()}, return_dtype=pl.String)
     )
-    status = pl.col("worst").replace_strict({rank: name for name, rank in _RANKS.items()}, return_dtype=pl.String)
-    return asked.select("row", "version_id").join(answers.with_columns(status=status), on="row", how="left")
+    return told.group_by("case").agg(reasons=reason.unique(maintain_order=True), deciding=deciding, status=status)
 
 
-def _basis(asked: pl.DataFrame, matched: pl.DataFrame, now: datetime, expiring_within: timedelta) -> pl.DataFrame:
-    """What each answer rests on (`digest`) and when time may change it (`next_change_at`), by `row`."""
+def _basis(cases: pl.DataFrame, matched: pl.DataFrame, now: datetime, expiring_within: timedelta) -> pl.DataFrame:
+    """What each answer rests on (`digest`) and when time may change it (`next_change_at`), by `case`."""
     window = pl.lit(expiring_within)
     moments = pl.concat_list("start_at", "end_at", "embargo_at", pl.when("clears").then(pl.col("end_at") - window))
     after = pl.element().filter(pl.element() > pl.lit(now, dtype=INSTANT)).min()
@@ -100,12 +99,12 @@ def _basis(asked: pl.DataFrame, matched: pl.DataFrame, now: datetime, expiring_w
         .agg(spoken=pl.col("sha256").str.join(" "), turns_at=moments.explode().filter(moments.explode() > now).min())
     )
     file_turns = pl.concat_list("expires_at", pl.col("expires_at") - window).list.eval(after).list.first()
-    rows = asked.join(of_grants, on="question", how="left", maintain_order="left").select(
-        "row",
+    basis = cases.join(of_grants, on="question", how="left").select(
+        "case",
         next_change_at=pl.min_horizontal("turns_at", file_turns),
         basis=pl.format("grants {}\nfile {}", pl.col("spoken").fill_null(""), embedded_text()),
     )
-    return rows.join(_digests(rows.get_column("basis")), on="basis", how="left").drop("basis")
+    return basis.join(_digests(basis.get_column("basis")), on="basis").drop("basis")
 
 
 def _digests(texts: pl.Series) -> pl.DataFrame:
@@ -121,32 +120,35 @@ def worst_use(clearances: pl.DataFrame) -> pl.DataFrame:
     Status and deciding grants are those of the worst use. Reasons are those of every use that is blocked, or all if
     none is. The digest covers every use; the next change is the earliest one.
     """
+    numbered = clearances.with_columns(first=pl.int_range(pl.len()).min().over("version_id"))
+    several = pl.len().over("version_id") > 1
+    folded = _fold_uses(numbered.filter(several))
+    whole = pl.concat([numbered.filter(~several).select(folded.columns), folded]).sort("first")
+    return whole.select(pl.col(name).cast(dtype) for name, dtype in CLEARANCE_SCHEMA.items())
+
+
+def _fold_uses(clearances: pl.DataFrame) -> pl.DataFrame:
     ranked = clearances.with_columns(rank=pl.col("status").replace_strict(_RANKS, return_dtype=pl.Int64)).with_columns(
         worst=pl.col("rank").min().over("version_id")
     )
+    expiring = ClearanceStatus.EXPIRING.rank
+    reason = pl.col("reasons").struct
     told = (
-        ranked.filter(
-            (pl.col("rank") < ClearanceStatus.EXPIRING.rank) | (pl.col("worst") >= ClearanceStatus.EXPIRING.rank)
-        )
+        ranked.filter((pl.col("rank") < expiring) | (pl.col("worst") >= expiring))
         .select("version_id", "reasons")
         .explode("reasons")
         .unique()
-        .sort(pl.col("reasons").struct.field("code").replace_strict(_ORDER_OF), pl.col("reasons").struct.field("text"))
+        .sort(reason.field("code").replace_strict(_ORDER_OF, return_dtype=pl.Int64), reason.field("text"))
         .group_by("version_id", maintain_order=True)
         .agg("reasons")
     )
     at_worst = pl.col("rank") == pl.col("worst")
-    folded = ranked.group_by("version_id", maintain_order=True).agg(
+    folded = ranked.group_by("version_id").agg(
+        pl.col("first").first(),
         status=pl.col("status").filter(at_worst).first(),
         deciding=pl.col("deciding").filter(at_worst).explode().drop_nulls().unique().sort(),
-        basis=pl.col("digest").unique().sort().str.join(" "),
-        uses=pl.len(),
-        digest=pl.col("digest").first(),
+        basis=pl.col("digest").sort().str.join(" "),
         next_change_at=pl.col("next_change_at").min(),
     )
-    several = _digests(folded.filter(pl.col("uses") > 1).get_column("basis")).rename({"digest": "joint"})
-    whole = folded.join(several, on="basis", how="left", maintain_order="left").join(told, on="version_id", how="left")
-    digest = pl.when(pl.col("uses") > 1).then("joint").otherwise("digest")
-    return whole.with_columns(digest=digest).select(
-        pl.col(name).cast(dtype) for name, dtype in CLEARANCE_SCHEMA.items()
-    )
+    joined = folded.join(_digests(folded.get_column("basis")), on="basis").join(told, on="version_id")
+    return joined.select("first", *CLEARANCE_SCHEMA)

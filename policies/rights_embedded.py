@@ -22,16 +22,16 @@ _ACTIONS: Final = {
 }
 
 
-def embedded_findings(asked: pl.DataFrame, now: datetime, expiring_within: timedelta) -> pl.DataFrame:
-    """Findings of each query's own file: `row`, `code`, `text`, and no `grant_id`."""
+def embedded_findings(cases: pl.DataFrame, now: datetime, expiring_within: timedelta) -> pl.DataFrame:
+    """Findings of each case's own file: `case`, `code`, `text`, and no `grant_id`."""
     expires = pl.col("expires_at")
     on_day = expires.dt.strftime("%-d %B %Y at %H:%M (UTC)")
-    prohibits = asked.select("row", "action", pl.col("embedded_prohibits").alias("word")).explode("word").drop_nulls()
+    prohibits = cases.select("case", "action", pl.col("embedded_prohibits").alias("word")).explode("word").drop_nulls()
     forbidden = prohibits.filter(pl.col("word") == pl.col("action"))
     return pl.concat(
         [
             _said(
-                asked.filter(pl.col("embedded_conflicts").list.len() > 0),
+                cases.filter(pl.col("embedded_conflicts").list.len() > 0),
                 ReasonCode.METADATA_CONFLICT,
                 pl.format(
                     "The file's XMP and IPTC metadata disagree on {}",
@@ -49,24 +49,24 @@ def embedded_findings(asked: pl.DataFrame, now: datetime, expiring_within: timed
                 pl.format("The file's own metadata forbids {}, which is no action that is known here", "word"),
             ),
             _said(
-                asked.filter(expires < pl.col("stops_at")),
+                cases.filter(expires < pl.col("stops_at")),
                 ReasonCode.FILE_EXPIRED,
                 pl.when(expires <= now)
                 .then(pl.format("By the file's own metadata its licence ended on {}", on_day))
                 .otherwise(pl.format("By the file's own metadata its licence ends on {}, before the use does", on_day)),
             ),
             _said(
-                asked.filter((expires >= pl.col("stops_at")) & (expires - pl.lit(now) <= expiring_within)),
+                cases.filter((expires >= pl.col("stops_at")) & (expires - pl.lit(now) <= expiring_within)),
                 ReasonCode.FILE_EXPIRING,
                 pl.format("By the file's own metadata its licence ends on {}", on_day),
             ),
             _said(
-                asked.filter(pl.col("embedded_status") == "unparsed"),
+                cases.filter(pl.col("embedded_status") == "unparsed"),
                 ReasonCode.METADATA_UNPARSED,
                 pl.lit("The file carries rights metadata that could not be read"),
             ),
             _said(
-                asked.filter(~pl.col("embedded_status").is_in(_STATUSES).fill_null(value=False)),
+                cases.filter(~pl.col("embedded_status").is_in(_STATUSES).fill_null(value=False)),
                 ReasonCode.UNKNOWN_CODE,
                 pl.format(
                     "{} is no state of embedded metadata that is known here",
@@ -78,11 +78,11 @@ def embedded_findings(asked: pl.DataFrame, now: datetime, expiring_within: timed
 
 
 def _said(rows: pl.DataFrame, code: ReasonCode, text: pl.Expr) -> pl.DataFrame:
-    return rows.select("row", code=pl.lit(str(code)), text=text, grant_id=pl.lit(None, dtype=pl.String))
+    return rows.select("case", code=pl.lit(str(code)), text=text, grant_id=pl.lit(None, dtype=pl.String))
 
 
 def embedded_text() -> pl.Expr:
-    """The embedded facts of a row as one text, equal when and only when the facts are."""
+    """The embedded facts of a case as one text, equal when and only when the facts are."""
     texts = ("embedded_status", "model_release", "property_release", "credit_line")
     flags = ("people_detected", "property_detected")
     lists = ("embedded_prohibits", "embedded_conflicts")

@@ -1,6 +1,6 @@
 """What grants and files say against or for a use, each finding with its code and in words that a reviewer reads.
 
-Every function returns rows of `question` (or `row`, for what stands in the file), `code`, `text` and `grant_id`, the
+Every function returns rows of `question`, `code`, `text` and `grant_id`, the
 grant behind the finding, if one is.
 """
 

@@ -1,12 +1,13 @@
 """From queries to questions: what is asked is checked, the past cut off, and equal questions are answered once.
 
-A batch asks the same thing again and again: the assets of a collection share its grants and its intended use. Only
-what an answer depends on is kept in a question; each query row knows its question.
+A batch asks the same thing again and again: the assets of a collection share its grants and its intended use, and most
+files say the same of themselves, or nothing. Only what an answer depends on is kept in a question.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -45,6 +46,12 @@ an empty licensee is this house, an empty `from_at` is now, an empty `until_at` 
 OPTIONAL: Final[dict[str, pl.DataType]] = {"property_detected": _BOOL}
 """Columns that are taken if they are there."""
 
+EMBEDDED: Final = (
+    *("embedded_status", "embedded_prohibits", "embedded_conflicts", "expires_at", "model_release"),
+    *("property_release", "people_detected", "property_detected", "credit_line"),
+)
+"""What a file, or a look at it, says of its own rights."""
+
 USE: Final = ("action", "channel", "territories_asked", "licensee", "starts_at", "stops_at")
 QUESTION: Final = ("asset", "collection", *USE, "carried", "people", "property", "model_claim", "property_claim")
 CELL: Final = ("question", "channel", "country")
@@ -52,7 +59,7 @@ CELL: Final = ("question", "channel", "country")
 
 
 def check_queries(queries: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """The queries with the declared types, a `row` number, codes folded, and the interval that is still ahead.
+    """The queries with the declared types, codes folded, and the interval that is still ahead.
 
     The past can be neither cleared nor lapse any more, so a use is looked at from `now` on, and for a moment at least.
     Raises `QueriesInvalid` if a column is missing or has another type, or if `now` is naive.
@@ -71,7 +78,7 @@ def check_queries(queries: pl.DataFrame, now: datetime) -> pl.DataFrame:
             )
     present = queries.with_columns(pl.lit(None).alias(name) for name in OPTIONAL if name not in queries.columns)
     empty = pl.lit([], dtype=_WORDS)
-    typed = present.select(pl.col(name).cast(dtype) for name, dtype in schema.items()).with_row_index("row")
+    typed = present.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
     return (
         typed.with_columns(
             pl.col("territories", "embedded_prohibits", "embedded_conflicts").fill_null(empty),
@@ -93,10 +100,20 @@ def check_queries(queries: pl.DataFrame, now: datetime) -> pl.DataFrame:
     )
 
 
-def ask(
-    queries: pl.DataFrame, grants: pl.DataFrame, uses: pl.DataFrame | None, now: datetime
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The checked queries, each with its `question`, and the distinct questions.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked: `rows` (`version_id`, `case`) in the order of the queries, distinct `cases`, distinct `questions`.
+
+    A case is a `question` together with what the file says of itself.
+    """
+
+    rows: pl.DataFrame
+    cases: pl.DataFrame
+    questions: pl.DataFrame
+
+
+def ask(queries: pl.DataFrame, grants: pl.DataFrame, uses: pl.DataFrame | None, now: datetime) -> Asked:
+    """The checked queries as distinct cases and questions.
 
     An asset's own key matters only if a grant or a counted use names it, its credit line only if a grant asks for one.
     """
@@ -108,8 +125,15 @@ def ask(
         asset=pl.when(pl.col("key").is_in(named.unique().implode())).then("key"),
         carried=pl.col("credit_line") if owed else pl.lit(None, dtype=pl.String),
     )
-    questions = asked.select(QUESTION).unique(maintain_order=True).with_row_index("question")
-    return asked.join(questions, on=QUESTION, how="left", nulls_equal=True, maintain_order="left"), questions
+    rows, cases = _numbered(asked, "case", [*QUESTION, *EMBEDDED])
+    cases, questions = _numbered(cases, "question", list(QUESTION))
+    return Asked(rows.select("version_id", "case"), cases, questions)
+
+
+def _numbered(rows: pl.DataFrame, name: str, columns: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`rows` in their order, each with the number of its values in `columns`, and the distinct values by number."""
+    distinct = rows.select(columns).unique(maintain_order=True).with_row_index(name)
+    return rows.join(distinct, on=columns, how="left", nulls_equal=True, maintain_order="left"), distinct
 
 
 def cells_of(questions: pl.DataFrame) -> pl.DataFrame:
