@@ -154,7 +154,8 @@ def check_against_plain_python(path: Path, ledger: ScriptedLedger, now: datetime
         for version_id, path_taken in visits.items()
         for (state, since), (_, until) in pairwise(path_taken)
     )
-    assert answer_query(path, "SELECT version_id, state::VARCHAR, length_us FROM stays ORDER BY ALL")[1] == sorted(closed)
+    stored = answer_query(path, "SELECT version_id, state::VARCHAR, length_us FROM stays ORDER BY ALL")[1]
+    assert stored == closed
     present = sorted((version_id, taken[-1][0]) for version_id, taken in visits.items())
     assert answer_query(path, "SELECT version_id, state FROM open_stays ORDER BY 1")[1] == present
     check_lead_time(path, visits, now)

