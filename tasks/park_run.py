@@ -23,7 +23,7 @@ class ParkedRun:
     """A parked round: `created` is False if an earlier attempt made the run.
 
     `schema` is the form that the reviewer really has, which an earlier attempt may have written: what was shown (its
-    `x-signoff`) is to be recorded from it, not from what would be shown now. It is None once the run was resumed.
+    `x-signoff`) is to be recorded from it, not from what would be shown now. It is None once the answer was read.
     """
 
     flow_run_id: str
@@ -54,10 +54,8 @@ def park_run(
     if run.is_lost:
         raise ReviewRunLost(run.flow_run_id, run.name)
     url = api.run_url(run.flow_run_id)
-    if not run.is_parked:
-        return ParkedRun(run.flow_run_id, url, created, None)
     shown = None if created else _read_schema(api, run.flow_run_id)
-    if shown is None:
+    if shown is None and run.is_parked:
         if not created:
             api.delete_input(run.flow_run_id, DESCRIPTION)  # of an attempt that never became a form
         api.write_input(run.flow_run_id, DESCRIPTION, json.dumps(description))

@@ -234,9 +234,12 @@ def test_parking_again_leaves_a_resumed_run_alone(prefect_api: PrefectApi, revie
     run = park(prefect_api, review_deployment, key).flow_run_id
     resume_run(prefect_api, run, APPROVAL)
     again = park(prefect_api, review_deployment, key)
-    assert again == ParkedRun(run, prefect_api.run_url(run), False, None)
+    assert again == ParkedRun(run, prefect_api.run_url(run), False, SCHEMA)
     assert history(prefect_api, run) == ["Suspended", "Resuming"]
     assert read_response(prefect_api, run) == APPROVAL
+    delete_inputs(prefect_api, run)
+    assert park(prefect_api, review_deployment, key) == ParkedRun(run, prefect_api.run_url(run), False, None)
+    assert inputs_of(prefect_api, run) == {}
 
 
 def test_a_resume_whose_acknowledgement_got_lost_counts(
