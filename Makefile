@@ -26,7 +26,7 @@ check: $(READY) ## lint, format, types, layers
 
 test: check ## every check, then every test
 	@sh tests/system_tools.sh
-	$(RUN) pytest $(T)
+	$(RUN) pytest -m "not soak" --doctest-modules --ignore=ledger/migrations $(or $(T),cli flows tasks ledger analytics classifiers policies tests)
 
 bench: $(READY) ## run one measurement: make bench B=rights
 	@test -n "$(B)" || { echo "Which one? make bench B=NAME, NAME of: $$(ls benchmarks | sed -n 's/^\([a-z].*\)\.py$$/\1/p' | tr '\n' ' ')"; exit 2; }

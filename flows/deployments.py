@@ -14,12 +14,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from tasks.errors import PrefectRefused
 from tasks.prefect_api import PrefectApi
 from tasks.settings import ScheduleSettings, Settings
+
+NO_PARAMETERS: Final = {"title": "Parameters", "type": "object", "properties": {}}
+"""The form that Prefect's UI shows for a run: every flow takes what it needs from the settings and the ledger."""
 
 DEPLOYMENT_NAME: Final = "signoff"
 TAG: Final = "signoff"
@@ -34,7 +37,6 @@ class Deployment:
     description: str
     cron: str | None = None
     one_at_a_time: bool = True
-    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def entrypoint(self) -> str:
@@ -99,7 +101,8 @@ def deployment_request(deployment: Deployment, work_pool: str, environment: Mapp
         "entrypoint": deployment.entrypoint,
         "description": deployment.description,
         "work_pool_name": work_pool,
-        "parameters": dict(deployment.parameters),
+        "parameters": {},
+        "parameter_openapi_schema": NO_PARAMETERS,
         "schedules": [_schedule(deployment.cron)] if deployment.cron else [],
         "concurrency_limit": 1 if deployment.one_at_a_time else None,
         "concurrency_options": {"collision_strategy": "ENQUEUE"} if deployment.one_at_a_time else None,

@@ -42,7 +42,7 @@ def prefect_server(folder: Path, port: int) -> Component:
         environment=quiet_environment(os.environ, keep_prefect=False) | own,
         folder=folder,
         ready=lambda: _serves(address),
-        ready_within_s=120,
+        ready_within_s=180,
         stop_within_s=15,
     )
 

@@ -85,7 +85,7 @@ class Supervisor:
                 self._record_of(component.part).unlink(missing_ok=True)
                 raise ComponentFailed(component.part, "ended while it was starting", self.log_of(component.part))
             if time.monotonic() > deadline:
-                problem = f"was not ready after {component.ready_within_s:.0f} s"
+                problem = f"was not ready after {component.ready_within_s:g} s"
                 raise ComponentFailed(component.part, problem, self.log_of(component.part))
             time.sleep(_POLL_S)
 

@@ -53,7 +53,7 @@ def worker(
         environment=environment,
         folder=folder,
         ready=lambda: _heard_from(api, pool, started_at),
-        ready_within_s=90,
+        ready_within_s=180,
         stop_within_s=10,
     )
 
