@@ -125,7 +125,7 @@ def publish_bytes(resources: Resources, effect: Effect) -> dict[str, Any]:
     storage, library = resources.storage, resources.storage.buckets.library
     source = Place(effect.custody_bucket, effect.custody_key, effect.custody_version, effect.custody_etag)
     media_type = effect.media_type or "application/octet-stream"
-    copied = storage.copy(source, library, effect.key, media_type=media_type)
+    copied = storage.copy(source, library, effect.key, size_bytes=effect.size_bytes, media_type=media_type)
     try:
         storage.fetch_exactly_these(Place(library, effect.key, etag=copied.etag), effect.sha256)
     except PermanentError:
@@ -143,7 +143,14 @@ def archive_bytes(resources: Resources, effect: Effect) -> dict[str, Any]:
     source = Place(effect.custody_bucket, effect.custody_key, effect.custody_version, effect.custody_etag)
     key = f"versions/{effect.version_id}/{effect.sha256}"
     media_type = effect.media_type or "application/octet-stream"
-    copied = storage.copy(source, archive, key, media_type=media_type, storage_class=effect.storage_class)
+    copied = storage.copy(
+        source,
+        archive,
+        key,
+        size_bytes=effect.size_bytes,
+        media_type=media_type,
+        storage_class=effect.storage_class,
+    )
     place = Place(archive, key, copied.object_version, copied.etag)
     storage.fetch_exactly_these(place, effect.sha256)
     return {
@@ -165,7 +172,8 @@ def reconcile_key(resources: Resources, bucket: str, key: str) -> str:
         storage.delete(library, key)
         return "removed"
     source = Place(published.custody_bucket, published.custody_key, published.custody_version, published.custody_etag)
-    storage.copy(source, library, key, media_type=published.media_type or "application/octet-stream")
+    media_type = published.media_type or "application/octet-stream"
+    storage.copy(source, library, key, size_bytes=published.size_bytes, media_type=media_type)
     return "restored"
 
 

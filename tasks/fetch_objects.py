@@ -100,7 +100,9 @@ def take_custody(storage: Storage, fetched: Fetched) -> Custody:
     workspace = storage.buckets.workspace
     etag = storage.etag_of(workspace, key)
     if etag is None:
-        copied = storage.copy(place, workspace, key, media_type="application/octet-stream")
+        copied = storage.copy(
+            place, workspace, key, size_bytes=fetched.size_bytes, media_type="application/octet-stream"
+        )
         etag = copied.etag
     copy = storage.fetch_exactly_these(Place(workspace, key, etag=etag), fetched.sha256)
     return Custody("copied", workspace, key, copy.place.object_version, copy.place.etag or "")

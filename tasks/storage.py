@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tasks.settings import Credentials, S3Settings
 
 _CHUNK_BYTES: Final = 1024 * 1024
+_ONE_CALL_BYTES: Final = 1024**3
+"""Larger objects are copied in parts: S3 allows 5 GiB in one call, but one call that long may time out."""
 _GONE: Final = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 _MOVED: Final = frozenset({"412", "PreconditionFailed"})
 _RETRIED: Final = frozenset({"500", "502", "503", "504", "InternalError", "SlowDown", "ServiceUnavailable"})
@@ -159,7 +161,16 @@ class Storage:
         pin = Place(place.bucket, place.key, _real_version(answer.get("VersionId")), _bare(answer["ETag"]))
         return Fetched(pin, digest, size, answer["LastModified"], target)
 
-    def copy(self, source: Place, bucket: str, key: str, *, media_type: str, storage_class: str | None = None) -> Place:
+    def copy(
+        self,
+        source: Place,
+        bucket: str,
+        key: str,
+        *,
+        size_bytes: int,
+        media_type: str,
+        storage_class: str | None = None,
+    ) -> Place:
         """Copy exactly the pinned bytes of `source` inside the store; large objects in parts. Returns the copy's pin.
 
         Raises `ObjectMissing`, `ObjectChanged`, `StorageRefused`, `StorageAway`.
@@ -175,6 +186,10 @@ class Storage:
         if source.etag:
             extra["CopySourceIfMatch"] = source.etag
         with _in_our_words(f"copying s3://{source.bucket}/{source.key} to s3://{bucket}/{key}", source):
+            if size_bytes <= _ONE_CALL_BYTES:
+                copied = self.client.copy_object(CopySource=origin, Bucket=bucket, Key=key, **extra)
+                etag = copied["CopyObjectResult"]["ETag"]
+                return Place(bucket, key, _real_version(copied.get("VersionId")), _bare(etag))
             self.client.copy(origin, bucket, key, ExtraArgs=extra, Config=TransferConfig(use_threads=False))
             head = self.client.head_object(Bucket=bucket, Key=key)
         return Place(bucket, key, _real_version(head.get("VersionId")), _bare(head["ETag"]))
