@@ -90,12 +90,12 @@ def spring_assets(today: date) -> Iterator[Recipe]:
         yield recipe(f"{root}/hero/{name}.jpg", picture(draw, AGENCY.titled(name)), purpose, *features)
     yield recipe(
         f"{root}/hero/dahlia.jpg",
-        photograph("flower.jpg", "vultilion", lambda: hills(MORNING, 21)),
+        photograph("flower.jpg", "vultilion", "http://www.vultilion.de", lambda: hills(MORNING, 21)),
         "a real photograph under a free licence; cleared",
     )
     yield recipe(
         f"{root}/hero/palace-garden.jpg",
-        photograph("china.jpg", "danielbuechele", lambda: hills(NOON, 22)),
+        photograph("china.jpg", "danielbuechele", "© danielbuechele", lambda: hills(NOON, 22)),
         "a real photograph under a free licence; cleared",
     )
     ended = replace(AGENCY, expires_on=today - timedelta(days=20))

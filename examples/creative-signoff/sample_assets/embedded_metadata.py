@@ -108,6 +108,17 @@ def into_jpeg(picture: bytes, rights: Rights) -> bytes:
     return picture[:after_app0] + segments + picture[after_app0:]
 
 
+def without_metadata(picture: bytes) -> bytes:
+    """Take EXIF, XMP (APP1) and IIM (APP13) out of a JPEG; pixels and colour profile stay as they are."""
+    kept, at = [picture[:2]], 2
+    while picture[at + 1] != 0xDA:  # start of scan: the pixels begin
+        end = at + 2 + int.from_bytes(picture[at + 2 : at + 4], "big")
+        if picture[at + 1] not in (0xE1, 0xED):
+            kept.append(picture[at:end])
+        at = end
+    return b"".join([*kept, picture[at:]])
+
+
 def _segment(marker: int, payload: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
 

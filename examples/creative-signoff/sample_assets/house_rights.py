@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sample_assets.canvas import Canvas, jpeg
-from sample_assets.embedded_metadata import Rights, into_jpeg
+from sample_assets.embedded_metadata import Rights, into_jpeg, without_metadata
 
 AGENCY_CREDIT = "Noor El-Sayed / Agency X"
 
@@ -34,10 +34,10 @@ def picture(draw: Callable[[], Canvas], rights: Rights | None = HOUSE, quality: 
     return lambda: jpeg(draw(), quality) if rights is None else into_jpeg(jpeg(draw(), quality), rights)
 
 
-def photograph(name: str, author: str, instead: Callable[[], Canvas]) -> Callable[[], bytes]:
+def photograph(name: str, author: str, notice: str, instead: Callable[[], Canvas]) -> Callable[[], bytes]:
     """Give a maker of a real photograph (CC BY 2.0) that scikit-learn carries; a drawing where it is not installed.
 
-    Only metadata that names author and licence is added.
+    Its pixels stay as they are; its metadata is replaced by author, copyright notice and licence.
     """
 
     def make() -> bytes:
@@ -45,17 +45,17 @@ def photograph(name: str, author: str, instead: Callable[[], Canvas]) -> Callabl
         for place in (spec.submodule_search_locations or []) if spec else []:
             file = Path(place) / "datasets" / "images" / name
             if file.is_file():
-                return into_jpeg(file.read_bytes(), _licensed(author))
+                return into_jpeg(without_metadata(file.read_bytes()), _licensed(author, notice))
         return into_jpeg(jpeg(instead()), HOUSE)
 
     return make
 
 
-def _licensed(author: str) -> Rights:
+def _licensed(author: str, notice: str) -> Rights:
     return Rights(
         creator=author,
         credit_line=f"{author}, CC BY 2.0",
-        copyright_notice=f"© {author}",
+        copyright_notice=notice,
         usage_terms="Creative Commons Attribution 2.0 Generic",
         web_statement="https://creativecommons.org/licenses/by/2.0/",
     )

@@ -129,16 +129,10 @@ def contract_assets() -> Iterator[Recipe]:
 
 
 def long_key() -> str:
-    """Give a key of more than 950 bytes, no part of which is longer than a file name may be."""
-    parts = [
-        f"{part} – {words}"[:200]
-        for part, words in enumerate(
-            ["Ablage der Redaktion für alle, die später noch etwas suchen müssen und sich an nichts erinnern, " * 3]
-            * 4,
-            start=1,
-        )
-    ]
-    return "/".join(["uploads", *(part.strip() for part in parts), "gefunden.txt"])
+    """Give a key of about 950 bytes, no part of which is longer than a file name may be (255 bytes)."""
+    words = "Ablage der Redaktion für alle, die später noch etwas suchen müssen und sich an nichts erinnern. " * 3
+    folders = [f"{number} - {words[:222].strip()}" for number in range(1, 5)]
+    return "/".join(["uploads", *folders, "gefunden.txt"])
 
 
 def inbox_assets() -> Iterator[Recipe]:
