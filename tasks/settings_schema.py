@@ -79,15 +79,15 @@ class IngestSettings(_Section):
 
 
 class ScheduleSettings(_Section):
-    """When the deployments run, as cron in UTC. The minutes are staggered: sweeps seldom start together."""
+    """When the deployments run, as cron in UTC. The minutes are staggered: never do more than two begin together."""
 
     ingest_assets: str = Field(default="*/5 * * * *", description="list, screen, route, park")
     carry_out_effects: str = Field(default="1-59/2 * * * *", description="publish, withdraw, archive what is open")
     enforce_deadlines: str = Field(
         default="2-59/5 * * * *", description="remind, escalate, end; park again what lost its run"
     )
-    apply_archive_policy: str = Field(default="30 2 * * *", description="plan, and apply what is approved")
-    refresh_metrics: str = Field(default="17 * * * *", description="ledger to DuckDB")
+    apply_archive_policy: str = Field(default="36 2 * * *", description="plan, and apply what is approved")
+    refresh_metrics: str = Field(default="18 * * * *", description="ledger to DuckDB")
 
     @field_validator("*")
     @classmethod

@@ -34,7 +34,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class ComponentState:
-    """Where one part stands: `running` with its process id, or `stopped`."""
+    """Where one part stands: `running`, `unresponsive` (it runs, but does not answer) or `stopped`."""
 
     name: str
     pid: int | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 from cli.errors import LeftRunning
 from cli.stack.components import Component, ComponentState, Part
 from cli.stack.late import late_flows
+from cli.stack.ledger import ready_ledger
 from cli.stack.ports import choose_ports
 from cli.stack.prefect_server import prefect_server
 from cli.stack.recovery import crash_lost_runs, drop_missed_runs
@@ -20,9 +21,8 @@ from cli.stack.state_file import exclusive, make_private_folder, remembered_port
 from cli.stack.supervisor import Supervisor
 from cli.stack.worker import worker
 from flows.deployments import register_deployments
-from tasks.errors import TaskError
+from tasks.errors import PrefectAway
 from tasks.prefect_api import PrefectApi
-from tasks.prepare_ledger import LedgerReady, prepare_ledger
 from tasks.settings import CONFIG_VARIABLE, DEFAULT, STACK_FILE, Settings, hide_password
 
 _STOP_WITHIN_S: Final[Mapping[Part, float]] = {Part.WORKER: 10, Part.PREFECT_SERVER: 15, Part.OBJECT_STORE: 20}
@@ -83,18 +83,10 @@ def start_stack(
 
             created = prepare_buckets(settings.s3, embedded=Part.OBJECT_STORE in parts)
             report(f"buckets created: {', '.join(created)}" if created else "buckets are in place")
-        report(_ledger_words(prepare_ledger(settings)))
+        ready_ledger(settings, report)
         with _prefect(settings.prefect_api) as api:
             _prepare_prefect(settings, config, supervisor, parts, api, report)
     return settings
-
-
-def _ledger_words(ready: LedgerReady) -> str:
-    schema = f"ledger at schema {ready.after}"
-    if ready.activation is None:
-        return f"{schema}; no policy is named in the settings"
-    active = ready.activation.policy_sha256[:12]
-    return f"{schema}; policy {active} {'activated' if ready.activation.activated else 'is active'}"
 
 
 def stop_stack(home: Path) -> list[str]:
@@ -114,10 +106,19 @@ def stop_stack(home: Path) -> list[str]:
 
 
 def stack_status(settings: Settings) -> StackStatus:
-    """Say where the stack stands."""
+    """Say where the stack stands. Raises `PrefectAway` when a server that is not ours does not answer."""
     api_url = settings.prefect.api_url
-    states = Supervisor(settings.home).states(embedded_parts(settings))
-    server_runs = all(state.state == "running" for state in states if state.name == Part.PREFECT_SERVER)
+    parts = embedded_parts(settings)
+    states = Supervisor(settings.home).states(parts)
+    late: list[str] = []
+    if api_url and all(state.state == "running" for state in states if state.name == Part.PREFECT_SERVER):
+        try:
+            with _prefect(api_url, attempts=1) as api:
+                late = late_flows(api, datetime.now(UTC))
+        except PrefectAway:
+            if Part.PREFECT_SERVER not in parts:
+                raise
+            states = [_unresponsive(state) if state.name == Part.PREFECT_SERVER else state for state in states]
     return StackStatus(
         prefect_ui=api_url.removesuffix("/api") if api_url else None,
         prefect_api=api_url,
@@ -126,7 +127,7 @@ def stack_status(settings: Settings) -> StackStatus:
         ledger=hide_password(settings.database_url),
         analytics=str(settings.analytics_path),
         components=states,
-        late=_late(api_url) if api_url and server_runs else [],
+        late=late,
     )
 
 
@@ -188,13 +189,9 @@ def _prepare_prefect(
     supervisor.await_ready(component)
 
 
+def _unresponsive(state: ComponentState) -> ComponentState:
+    return replace(state, state="unresponsive")
+
+
 def _prefect(url: str, *, attempts: int = 8) -> PrefectApi:
     return PrefectApi(url, auth_string=os.environ.get("PREFECT_API_AUTH_STRING"), attempts=attempts)
-
-
-def _late(api_url: str) -> list[str]:
-    try:
-        with _prefect(api_url, attempts=1) as api:
-            return late_flows(api, datetime.now(UTC))
-    except TaskError:  # the server does not answer: no flow can be on time
-        return ["prefect"]

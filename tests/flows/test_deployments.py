@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from flows.deployments import declared_deployments, deployment_request, register_deployments
 from tasks.prefect_api import PrefectApi
-from tasks.settings import Settings, load_settings
+from tasks.settings import ScheduleSettings, Settings, load_settings
 from tests.conftest import PrefectServer
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +69,7 @@ def test_registering_twice_changes_nothing_the_second_time(api: PrefectApi, sett
         "decide_review": [],
         "carry_out_effects": ["1-59/2 * * * *"],
         "enforce_deadlines": ["2-59/5 * * * *"],
-        "apply_archive_policy": ["30 2 * * *"],
+        "apply_archive_policy": ["36 2 * * *"],
         "refresh_metrics": ["5 * * * *"],
     }
 
@@ -149,3 +150,23 @@ def _without_what_the_server_gives(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_what_the_server_gives(one) for one in value]
     return value
+
+
+def test_schedules_are_staggered() -> None:
+    """In no minute of a day do more than two flows begin, so that a machine of two cores is never swamped."""
+    crons = [one.cron for one in declared_deployments(ScheduleSettings()) if one.cron]
+    begin = Counter(
+        (hour, minute) for cron in crons for hour in range(24) for minute in range(60) if _fires(cron, hour, minute)
+    )
+    assert max(begin.values()) == 2
+
+
+def _fires(cron: str, hour: int, minute: int) -> bool:
+    minutes, hours, *_ = cron.split()
+    return _matches(minutes, minute, 60) and _matches(hours, hour, 24)
+
+
+def _matches(field: str, value: int, end: int) -> bool:
+    span, _, step = field.partition("/")
+    first, _, last = span.replace("*", f"0-{end - 1}").partition("-")
+    return value in range(int(first), int(last or first) + 1, int(step or 1))
