@@ -15,7 +15,8 @@ ALL_STAYS: Final = Macro(
             length_us, true AS ended
         FROM stays
         UNION ALL
-        SELECT version_id, state, round, entered_seq, entered_at, entered_by, from_state, NULL, NULL, NULL,
+        SELECT version_id, state, round, entered_seq, entered_at, entered_by, from_state, NULL::TIMESTAMP,
+            NULL::VARCHAR, NULL::state,
             {length_until_now("entered_at")}, false
         FROM open_stays""",  # noqa: S608 (assembled from this package's own text, here and below)
 )

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-import adbc_driver_manager
 import pyarrow as pa  # type: ignore[import-untyped]
 import sqlalchemy as sa
 from adbc_driver_manager import dbapi
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Dialect, make_url
 
+from ledger.bulk_connection import connect_in_bulk, in_our_words
 from ledger.errors import LedgerError, LedgerSchemaMismatch
 from ledger.tables import Instant, metadata
 
@@ -38,17 +37,6 @@ SqlQuery: TypeAlias = "sa.Select[Any] | sa.CompoundSelect[Any]"
 _events = metadata.tables["events"]
 _versions = metadata.tables["versions"]
 _gates = metadata.tables["gates"]
-_TRANSIENT: Final = frozenset(
-    {
-        adbc_driver_manager.AdbcStatusCode.IO,
-        adbc_driver_manager.AdbcStatusCode.TIMEOUT,
-        adbc_driver_manager.AdbcStatusCode.CANCELLED,
-    }
-)
-
-
-class LedgerUnreachable(LedgerError):
-    """The ledger's database did not answer: transient, a later read may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +68,19 @@ def open_snapshot(url: str, *, batch_rows: int = BATCH_ROWS) -> Iterator[LedgerS
     `LedgerSchemaMismatch` when there is no ledger at `url`.
     """
     address = make_url(url)
-    with _translated(address):
-        connection = _connect(address)
+    with in_our_words(address):
+        connection = connect_in_bulk(address)
     with closing(connection):
         if address.get_backend_name() == "postgresql":
-            with _translated(address), connection.cursor() as cursor:  # first of all: it then holds for every read
+            with in_our_words(address), connection.cursor() as cursor:  # first of all: it then holds for every read
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        yield LedgerSnapshot(connection, address, batch_rows)
+        snapshot = LedgerSnapshot(connection, address, batch_rows)
+        try:
+            yield snapshot
+        except Exception as error:
+            if snapshot.failure is None or error is snapshot.failure:
+                raise
+            raise snapshot.failure from error  # a consumer of the stream wrapped what really went wrong
 
 
 class LedgerSnapshot:
@@ -99,6 +93,7 @@ class LedgerSnapshot:
         self._on_sqlite = address.get_backend_name() == "sqlite"
         self._dialect: Dialect = sqlite.dialect() if self._on_sqlite else postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
         self._batch_rows = batch_rows
+        self.failure: LedgerError | None = None
 
     def head(self) -> ChainPoint:
         """The last event of the chain."""
@@ -143,7 +138,8 @@ class LedgerSnapshot:
         """Numbers of each bucket of `table` that change when its rows do: rows, then values and their sum a column.
 
         A bucket is the first key column without its low `BUCKET_BITS`. `columns` are integers or instants; the sum is
-        over `LOW_BITS` of each value. Compared with those of a copy, they show where the copy has missed a change.
+        over `LOW_BITS` of each value. Compared with those of a copy, they show where the copy has missed a change (all
+        but two values that swapped places within a bucket).
         """
         bucket = _bucket(table)
         parts: list[sa.ColumnElement[Any]] = [sa.func.count()]
@@ -151,18 +147,25 @@ class LedgerSnapshot:
             low_bits = sa.type_coerce(column, sa.BigInteger).op("&")(sa.literal_column(str(LOW_BITS)))
             parts += [sa.func.count(column), sa.cast(sa.func.coalesce(sa.func.sum(low_bits), 0), sa.BigInteger)]
         query = sa.select(bucket, *parts).group_by(bucket)
-        with _translated(self._address), self._connection.cursor() as cursor:
+        with in_our_words(self._address), self._connection.cursor() as cursor:
             cursor.execute(self._sql(query))
             return {int(row[0]): tuple(int(value) for value in row[1:]) for row in cursor.fetchall()}
 
     def _first_row(self, query: SqlQuery) -> tuple[Any, ...] | None:
-        with _translated(self._address), self._connection.cursor() as cursor:
+        with in_our_words(self._address), self._connection.cursor() as cursor:
             cursor.execute(self._sql(query))
             row = cursor.fetchone()
             return None if row is None else tuple(row)
 
     def _batches(self, query: SqlQuery, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        with _translated(self._address), self._connection.cursor() as cursor:
+        try:
+            yield from self._fetched(query, schema)
+        except LedgerError as error:
+            self.failure = error
+            raise
+
+    def _fetched(self, query: SqlQuery, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        with in_our_words(self._address), self._connection.cursor() as cursor:
             if self._on_sqlite:
                 cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(self._batch_rows)})
                 query = _led_by_types(query, schema)
@@ -244,35 +247,3 @@ def _arrow_type(declared: sa.types.TypeEngine[Any]) -> pa.DataType:
     if isinstance(declared, sa.Text):
         return pa.string()
     raise LedgerSchemaMismatch(f"No Arrow type is declared for columns of type {declared!r}; add it to bulk_read.")
-
-
-def _connect(address: URL) -> dbapi.Connection:
-    if address.get_backend_name() == "postgresql":
-        import adbc_driver_postgresql.dbapi as server  # type: ignore[import-untyped]
-
-        uri = address.set(drivername="postgresql").render_as_string(hide_password=False)
-        connection: dbapi.Connection = server.connect(uri)
-        return connection
-    if address.get_backend_name() != "sqlite":
-        raise LedgerSchemaMismatch(f"The ledger is on {address.drivername!r}; allowed are sqlite and postgresql.")
-    path = Path(address.database or ":memory:")
-    if not path.is_file():
-        raise LedgerSchemaMismatch(f"There is no ledger at {path}; create it with `signoff up` first.")
-    import adbc_driver_sqlite.dbapi as embedded
-
-    return embedded.connect(f"{path.absolute().as_uri()}?mode=ro")
-
-
-@contextmanager
-def _translated(address: URL) -> Iterator[None]:
-    where = address.render_as_string(hide_password=True)
-    try:
-        yield
-    except dbapi.Error as error:
-        if error.status_code in _TRANSIENT or "locked" in str(error):
-            raise LedgerUnreachable(f"The ledger at {where} did not answer: {error}") from error
-        raise LedgerSchemaMismatch(
-            f"The ledger at {where} cannot be read: {error}. Bring its schema up to date with `signoff up`."
-        ) from error
-    except pa.ArrowInvalid as error:
-        raise LedgerSchemaMismatch(f"The ledger at {where} holds a value of another type: {error}") from error

@@ -13,6 +13,10 @@ class LedgerBusy(LedgerError):
     """Another writer held the ledger for too long: transient, the next run goes on where this one stopped."""
 
 
+class LedgerUnreachable(LedgerError):
+    """The ledger's database did not answer: transient, a later try may succeed."""
+
+
 class StaleVersion(LedgerError):
     """The version is no longer in the state, round or bytes that the caller acted on."""
 

@@ -13,8 +13,8 @@ from analytics.build import WarehouseBuild, Watermark
 from analytics.errors import RefreshRunning
 from analytics.schema import EVENT_COLUMNS, MIRRORS, Mirror
 from analytics.warehouse import build_aside
-from ledger.bulk_read import LedgerSnapshot, LedgerUnreachable, open_snapshot
-from ledger.errors import LedgerBusy
+from ledger.bulk_read import LedgerSnapshot, open_snapshot
+from ledger.errors import LedgerBusy, LedgerUnreachable
 
 _TRANSIENT: Final = (LedgerUnreachable, LedgerBusy, RefreshRunning)
 

@@ -19,6 +19,7 @@ from analytics import schema
 from analytics.errors import EventsMissing, LedgerNotUnderstood, RefreshRunning, WarehouseMissing
 from analytics.warehouse import answer_query, content_hash
 from ledger import tables
+from ledger.errors import LedgerSchemaMismatch
 from tasks.refresh_metrics import MetricsRefreshed, refresh_metrics
 from tests.analytics.scripted_ledger import ScriptedLedger, hour
 
@@ -152,6 +153,15 @@ def test_an_unknown_word_stops_the_refresh(ledger: ScriptedLedger, path: Path) -
     """A state that this version does not know is not dropped silently."""
     ledger.walk(1, (3, "levitate", "levitating"))
     with pytest.raises(LedgerNotUnderstood, match="levitating"):
+        refresh_metrics(ledger.url, path, hour(5))
+    assert not path.exists()
+
+
+def test_a_value_of_another_type_is_named_for_what_it_is(ledger: ScriptedLedger, path: Path) -> None:
+    """SQLite lets text into a column of numbers: the ledger's own error comes through, not a wrapper of it."""
+    with ledger.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE events SET round = 'first' WHERE seq = 2"))
+    with pytest.raises(LedgerSchemaMismatch, match="holds a value of another type"):
         refresh_metrics(ledger.url, path, hour(5))
     assert not path.exists()
 

@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from ledger import bulk_read, tables
-from ledger.bulk_read import ChainPoint, LedgerUnreachable, open_snapshot, schema_of
-from ledger.errors import LedgerSchemaMismatch
+from ledger.bulk_read import ChainPoint, open_snapshot, schema_of
+from ledger.errors import LedgerSchemaMismatch, LedgerUnreachable
 from tests.postgresql_server import running_postgresql
 
 AT = datetime(2026, 3, 2, 9, 30, 0, 123456, tzinfo=UTC)
