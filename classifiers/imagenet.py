@@ -95,8 +95,7 @@ class ImageNetModel:
         from classifiers.efficientnet import EfficientNetLite2, folded_weights
 
         torch.set_num_threads(1)
-        with torch.device("meta"):  # no time for random weights that are replaced at once
-            network = EfficientNetLite2()
+        network = EfficientNetLite2()
         published = {name: torch.from_numpy(tensor) for name, tensor in self._tensors().items()}
         network.load_state_dict(folded_weights(published), strict=True, assign=True)
         network.requires_grad_(requires_grad=False).eval()

@@ -68,7 +68,7 @@ class TextEncoder:
 
         A text is cut to 2,048 characters and 256 word pieces. Characters that are no Unicode are replaced.
         """
-        return self._encode_with(self._model, texts)
+        return self._encode_with(self._model, texts) if texts else np.zeros((0, DIMENSIONS), dtype=np.float32)
 
     def unknown_share(self, text: str) -> float:
         """Share (0..1) of the text's word pieces that the model has no word for; 1 for a text without any."""
@@ -161,8 +161,7 @@ def _load(folder: Path, precision: str) -> MiniLM:
     from classifiers.minilm import MiniLM, arranged_weights
 
     torch.set_num_threads(1)
-    with torch.device("meta"):  # no time for random weights that are replaced at once
-        model = MiniLM()
+    model = MiniLM()  # a model without memory ("meta") would import a compiler, thirty times the cost of this
     try:
         model.load_state_dict(arranged_weights(load_file(folder / "model.safetensors")), strict=True, assign=True)
     except (KeyError, RuntimeError, SafetensorError) as error:
