@@ -231,7 +231,7 @@ def some_world(draw: Random, name: str = "c") -> World:
 
 
 def _some_instant(draw: Random) -> datetime:
-    return NOW + timedelta(days=draw.randint(-6, 6)) + draw.choice((0, 0, 0, -1, 1)) * TICK
+    return NOW + timedelta(days=draw.choice((-6, -3, -1, 0, 0, 1, 2, 3, 3, 6))) + draw.choice((0, 0, 0, -1, 1)) * TICK
 
 
 def _maybe_instant(draw: Random) -> datetime | None:
@@ -240,7 +240,8 @@ def _maybe_instant(draw: Random) -> datetime | None:
 
 def _some_grant(draw: Random, name: str, revision: int) -> Grant:
     """Any grant; ids come back in other revisions and sources."""
-    begin, embargo, end = sorted(_some_instant(draw) for _ in range(3))
+    moments = {_some_instant(draw), _some_instant(draw), _some_instant(draw), NOW - 9 * TICK, NOW + timedelta(days=9)}
+    begin, embargo, end = sorted(draw.sample(sorted(moments), 3))
     common = {
         "id": f"{name}-L{draw.randint(1, 5)}",
         "revision": revision,
@@ -251,14 +252,14 @@ def _some_grant(draw: Random, name: str, revision: int) -> Grant:
         "territories": draw.choice((*CODES, "WORLD", "WORLD", "DACH", "DACH", "AT;DE;FR")),
         "excluded_territories": draw.choice(("", "", "FR", "US")),
         "start": draw.choice((None, begin)),
-        "end": draw.choice((None, end + 2 * TICK, end + 2 * TICK)),
+        "end": draw.choice((None, end, end)),
         "licensee": draw.choice((None,) * 7 + ("acme", "zenith")),
     }
     if draw.randint(0, 4) == 0:
         return Grant(effect="prohibit", **common)
     return Grant(
         effect="permit",
-        embargo=draw.choice((None, None, embargo + TICK)),
+        embargo=draw.choice((None, None, embargo)),
         exclusive=common["licensee"] is not None and draw.choice((False, True)),
         credit_line=draw.choice((None, None, None, "Foto:  A")),
         max_uses=draw.choice((None, None, None, 1, 2)),
