@@ -20,8 +20,9 @@ def held_back(
 ) -> dict[int, str]:
     """Effect id → why it may not be carried out now: the clearance blocks, and nobody has waived these findings.
 
-    An approval at the rights gate waives what can be waived, as long as the findings rest on the same grants. What
-    changed since the last check is recorded. An embargoed version thus stays approved until its day.
+    An approval at the rights gate waives what can be waived of the findings that it was shown, for the use and the
+    grants that it was shown; a finding that came later was named by nobody and blocks. What changed since the last
+    check is recorded. An embargoed version thus stays approved until its day.
     """
     with resources.ledger.reading() as connection:
         bases = publication_basis(connection, [one.version_id for one in effects])
@@ -47,12 +48,16 @@ def held_back(
 
 
 def _blocks(clearance: Clearance, basis: PublicationBasis, policy: PolicyDocument) -> str | None:
-    if clearance.status not in policy.rights.block:
-        return None
-    waived = policy.rights.gate in basis.passed_stages and clearance.digest == basis.screened_digest
-    if waived and waivable(clearance.status, clearance.codes):
+    if clearance.status not in policy.rights.block or _is_waived(clearance, basis, policy):
         return None
     return f"held back: its rights are {clearance.status} ({', '.join(clearance.codes)})"
+
+
+def _is_waived(clearance: Clearance, basis: PublicationBasis, policy: PolicyDocument) -> bool:
+    shown = (basis.screened_digest, basis.screened_intent) == (clearance.digest, clearance.record.intent)
+    named = set(clearance.codes) <= basis.screened_codes
+    passed = policy.rights.gate in basis.passed_stages
+    return passed and shown and named and waivable(clearance.status, clearance.codes)
 
 
 def _subject(basis: PublicationBasis) -> RightsSubject:
