@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ledger import tables
 from ledger.effects import open_effects
 from ledger.gates import open_next_step
-from ledger.reviews import Review, ReviewedItem, load_review
+from ledger.reviews import Review, ReviewedItem, eligible_pairs, load_review
 from ledger.transaction import Draft, Transaction
 from ledger.transitions import Move, move, void_open_gates
 from policies.lifecycle import Action, State
@@ -57,20 +57,22 @@ def decide(
     """
     review = load_review(tx.connection, review_id, round_number)
     items = {item.gate_id: item for item in review.items}
-    standing_for = _standing_for(tx.connection, items, person_id, on_behalf_of)
+    barred = _barred(tx.connection, list(items), {person_id, on_behalf_of}, (person_id, on_behalf_of))
     counted: list[Ballot] = []
     opinions: list[Ballot] = []
     refused: dict[int, str] = {}
     for ballot in ballots:
-        refusal = _refusal(ballot, items.get(ballot.gate_id), review, standing_for.get(ballot.gate_id))
+        refusal = _refusal(ballot, items.get(ballot.gate_id), review, barred.get(ballot.gate_id))
+        if ballot.gate_id in {one.gate_id for one in (*counted, *opinions)}:
+            refusal = "the answer decides twice on this asset; only the first counts"
         if refusal:
             refused[ballot.gate_id] = refusal
         elif items[ballot.gate_id].is_open:
             counted.append(ballot)
         else:
             opinions.append(ballot)
-    _record(tx, review, person_id, standing_for, items, counted, counted_now=True)
-    _record(tx, review, person_id, standing_for, items, opinions, counted_now=False)
+    _record(tx, review, person_id, on_behalf_of, items, counted, counted_now=True)
+    _record(tx, review, person_id, on_behalf_of, items, opinions, counted_now=False)
     approved, turned_down = _settle(tx, items, counted)
     return Decided(
         counted=tuple(one.gate_id for one in counted),
@@ -86,11 +88,11 @@ def note_attempt(tx: Transaction, review_id: int, round_number: int, reason: str
     tx.append([Draft("refuse_answer", reason=reason, details={"review": review_id, "round": round_number})])
 
 
-def _refusal(ballot: Ballot, item: ReviewedItem | None, review: Review, principal: int | None) -> str | None:
+def _refusal(ballot: Ballot, item: ReviewedItem | None, review: Review, barred: str | None) -> str | None:
     if item is None:
         return "this asset is not part of the review"
-    if principal is None:
-        return "this person may not decide here, or has decided already"
+    if barred:
+        return barred
     if item.is_open and review.basis.get(str(item.gate_id)) != item.basis:
         return "what the form showed has changed meanwhile"
     if ballot.verdict != "approve" and not (ballot.comment or "").strip():
@@ -98,33 +100,52 @@ def _refusal(ballot: Ballot, item: ReviewedItem | None, review: Review, principa
     return None
 
 
-def _standing_for(
-    connection: sa.Connection, gate_ids: Iterable[int], person_id: int, on_behalf_of: int
-) -> dict[int, int]:
-    """Gate id → principal, for the gates where this person may still decide in that principal's part.
+def _barred(
+    connection: sa.Connection, gate_ids: Collection[int], acting: Collection[int], pair: tuple[int, int]
+) -> dict[int, str]:
+    """Gate id → why this (person, principal) may not decide there; the triggers would refuse the whole answer."""
+    gates, decisions = tables.gates, tables.decisions
+    eligible = eligible_pairs(connection, gate_ids)
+    barred = {gate: "this person may not decide here" for gate in gate_ids if pair not in eligible.get(gate, ())}
+    signed = sa.select(gates.c.gate_id).where(gates.c.gate_id.in_(gate_ids), gates.c.signature != "none")
+    for gate_id in connection.scalars(signed):
+        barred[gate_id] = "this stage wants a signature, which the answer does not carry"
+    for gate_id in _submitted_by(connection, gate_ids, acting):
+        barred[gate_id] = "four eyes: who submitted an asset does not decide on it"
+    counted = sa.select(decisions).where(decisions.c.gate_id.in_(gate_ids), decisions.c.counted)
+    for row in connection.execute(counted):
+        if not {row.person_id, row.on_behalf_of}.isdisjoint(acting):
+            barred[row.gate_id] = "this person, or whom they stand for, has decided here already"
+    return barred
 
-    Gates where the person or the principal has a counted decision already are left out.
-    """
-    eligible, decisions = tables.gate_eligible, tables.decisions
-    gate_ids = list(gate_ids)
-    taken: set[int] = set()
-    for row in connection.execute(sa.select(decisions).where(decisions.c.gate_id.in_(gate_ids), decisions.c.counted)):
-        if {person_id, on_behalf_of} & {row.person_id, row.on_behalf_of}:
-            taken.add(row.gate_id)
-    query = sa.select(eligible.c.gate_id).where(
-        eligible.c.gate_id.in_(gate_ids),
-        eligible.c.person_id == person_id,
-        eligible.c.on_behalf_of == on_behalf_of,
-        eligible.c.revoked_at.is_(None),
+
+def _submitted_by(connection: sa.Connection, gate_ids: Collection[int], people: Collection[int]) -> list[int]:
+    """Gates with four eyes on whose versions one of these people was, or has become, a submitter."""
+    gates, versions, memberships, events = tables.gates, tables.versions, tables.memberships, tables.events
+    submitted_at = (
+        sa.select(events.c.at)
+        .where(events.c.version_id == versions.c.version_id, events.c.action == "submit")
+        .scalar_subquery()
     )
-    return {gate_id: on_behalf_of for gate_id in connection.scalars(query) if gate_id not in taken}
+    query = (
+        sa.select(gates.c.gate_id)
+        .join(versions, versions.c.version_id == gates.c.version_id)
+        .join(memberships, memberships.c.group_name == versions.c.submitter)
+        .where(
+            gates.c.gate_id.in_(gate_ids),
+            gates.c.four_eyes,
+            memberships.c.person_id.in_(people),
+            memberships.c.removed_at.is_(None) | (memberships.c.removed_at > submitted_at),
+        )
+    )
+    return list(connection.scalars(query))
 
 
 def _record(
     tx: Transaction,
     review: Review,
     person_id: int,
-    standing_for: Mapping[int, int],
+    on_behalf_of: int,
     items: Mapping[int, ReviewedItem],
     ballots: Sequence[Ballot],
     *,
@@ -139,7 +160,7 @@ def _record(
                 "decision_id": decision_id,
                 "gate_id": one.gate_id,
                 "person_id": person_id,
-                "on_behalf_of": standing_for[one.gate_id],
+                "on_behalf_of": on_behalf_of,
                 "verdict": one.verdict,
                 "counted": counted_now,
                 "signature": "none",
@@ -164,7 +185,7 @@ def _record(
                 "stage": review.stage,
                 "verdict": one.verdict,
                 "counted": counted_now,
-                "on_behalf_of": standing_for[one.gate_id],
+                "on_behalf_of": on_behalf_of,
                 "sha256": items[one.gate_id].sha256,
                 "signature": "none: declared, not authenticated",
                 "comment_hash": notes[one.gate_id][1] if one.gate_id in notes else None,

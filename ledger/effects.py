@@ -304,12 +304,6 @@ def complete_archivings(tx: Transaction, carried: Sequence[Carried]) -> None:
     """Mark archive effects done, record the archive as the place of custody, and archive the versions."""
     _close(tx, carried)
     custody = tables.custody
-    for batch in batches(one.effect.version_id for one in carried):
-        tx.connection.execute(
-            custody.update()
-            .where(custody.c.version_id.in_(batch), custody.c.released_at.is_(None))
-            .values(released_at=tx.origin.at)
-        )
     ids = tx.number(custody, len(carried))
     tx.insert(
         custody,
@@ -327,6 +321,11 @@ def complete_archivings(tx: Transaction, carried: Sequence[Carried]) -> None:
             for custody_id, one in zip(ids, carried, strict=True)
         ],
     )
+    for batch in batches(one.effect.version_id for one in carried):
+        earlier = sa.and_(custody.c.version_id.in_(batch), custody.c.custody_id < ids.start)
+        tx.connection.execute(
+            custody.update().where(earlier, custody.c.released_at.is_(None)).values(released_at=tx.origin.at)
+        )
     move(
         tx,
         [

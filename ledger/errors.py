@@ -25,9 +25,8 @@ class StaleVersion(LedgerError):
         self.version_ids = tuple(version_ids)
         self.expected = expected
         listed = ", ".join(str(one) for one in self.version_ids[:10])
-        super().__init__(
-            f"version {listed}: expected {expected}, found another. Read the versions again and decide anew."
-        )
+        named = f"version {listed}: " if listed else ""
+        super().__init__(f"{named}expected {expected}, found another. Read the versions again and decide anew.")
 
     def __reduce__(self) -> tuple[type[StaleVersion], tuple[tuple[int, ...], str]]:
         """Survive the way from a task's process to the flow's."""

@@ -50,7 +50,8 @@ class Unscreened:
 class PublicationBasis:
     """What decides whether an approved version may be published now.
 
-    `clearance` and `digest` are those of the last rights check, `screened_digest` that of the one the gates saw;
+    `clearance` and `digest` are those of the last rights check; `screened_digest`, `screened_intent` and
+    `screened_codes` (codes of its reasons) those of the one that the gates were shown;
     `passed_stages` are the gates that passed in the version's present round; `inspection` is JSON.
     """
 
@@ -62,6 +63,8 @@ class PublicationBasis:
     clearance: str
     digest: str
     screened_digest: str
+    screened_intent: str
+    screened_codes: frozenset[str]
     passed_stages: frozenset[str]
     inspection: str | None
 
@@ -92,6 +95,8 @@ def publication_basis(connection: sa.Connection, version_ids: Iterable[int]) -> 
                 t.versions.c.policy_sha256,
                 t.screenings.c.kind,
                 t.clearances.c.digest,
+                t.clearances.c.intent,
+                t.clearances.c.reasons,
             )
             .join(t.assets, t.assets.c.asset_id == t.versions.c.asset_id)
             .join(
@@ -121,6 +126,8 @@ def publication_basis(connection: sa.Connection, version_ids: Iterable[int]) -> 
                 clearance=last[row.version_id].status,
                 digest=last[row.version_id].digest,
                 screened_digest=row.digest,
+                screened_intent=row.intent,
+                screened_codes=frozenset(reason["code"] for reason in json.loads(row.reasons)),
                 passed_stages=frozenset(passed.get(row.version_id, ())),
                 inspection=inspected.get(row.sha256),
             )
@@ -376,7 +383,7 @@ def waiting_reviews(connection: sa.Connection) -> list[dict[str, Any]]:
             parkings, sa.and_(parkings.c.review_id == reviews.c.review_id, parkings.c.status.in_(("to_park", "parked")))
         )
         .where(reviews.c.closed_at.is_(None))
-        .order_by(reviews.c.due_at, reviews.c.review_id)
+        .order_by(reviews.c.due_at.asc().nulls_last(), reviews.c.review_id)
     )
     return [dict(row._mapping) for row in connection.execute(query)]
 

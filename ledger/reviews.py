@@ -132,7 +132,7 @@ def gates_without_review(connection: sa.Connection) -> list[OpenGate]:
         )
         .order_by(gates.c.gate_id)
     ).all()
-    eligible = _eligible_pairs(connection, (row.gate_id for row in rows))
+    eligible = eligible_pairs(connection, (row.gate_id for row in rows))
     return [
         OpenGate(
             gate_id=row.gate_id,
@@ -457,7 +457,7 @@ def _item(row: Any, inspected: Any) -> ReviewedItem:
 def _people(connection: sa.Connection, gate_ids: Sequence[int]) -> tuple[EligiblePerson, ...]:
     """People who are eligible at any open gate, each with whom they stand for; `has_decided` if at all of them."""
     people, decisions = tables.people, tables.decisions
-    pairs = _eligible_pairs(connection, gate_ids)
+    pairs = eligible_pairs(connection, gate_ids)
     everyone = {pair for gate in pairs.values() for pair in gate}
     names: dict[int, Any] = {}
     for batch in batches(person_id for pair in everyone for person_id in pair):
@@ -484,7 +484,8 @@ def _people(connection: sa.Connection, gate_ids: Sequence[int]) -> tuple[Eligibl
     )
 
 
-def _eligible_pairs(connection: sa.Connection, gate_ids: Iterable[int]) -> dict[int, set[tuple[int, int]]]:
+def eligible_pairs(connection: sa.Connection, gate_ids: Iterable[int]) -> dict[int, set[tuple[int, int]]]:
+    """(person, on behalf of) pairs that may decide at each gate: eligibility not revoked, both still in the roster."""
     eligible, people, principal = tables.gate_eligible, tables.people, tables.people.alias("principal")
     found: dict[int, set[tuple[int, int]]] = {}
     for batch in batches(gate_ids):

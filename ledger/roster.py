@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from ledger import tables
+from ledger.errors import UnknownName
 from ledger.transaction import Draft, Transaction
 
 
@@ -41,8 +43,15 @@ def import_roster(tx: Transaction, people: Sequence[RosterPerson], groups: Mappi
     """Make the ledger's roster what the file says. Who is missing from it has left: they can no longer decide.
 
     People are never deleted; somebody who comes back under the same handle is the same person. Each change is one
-    event, by person id and group name.
+    event, by person id and group name. Raises `UnknownName` when a group names somebody whom `people` does not.
     """
+    handles = {one.handle for one in people}
+    for group, named in groups.items():
+        strangers = sorted(set(named) - handles)
+        if strangers:
+            raise UnknownName(
+                f"group {group} names {', '.join(strangers)}, whom the roster does not; add them or take them out"
+            )
     known = {row.handle: row for row in tx.connection.execute(sa.select(tables.people))}
     joined = _join(tx, people, known)
     left = _leave(tx, {one.handle for one in people}, known)
@@ -139,8 +148,15 @@ def _regroup(
             for key, (group, handle) in zip(tx.number(memberships, len(added)), added, strict=True)
         ],
     )
-    for pair in removed:
+    if removed:
+        ended_at = max(tx.origin.at, _last_event_at(tx) or tx.origin.at)  # a clock that jumps back ends nothing earlier
+        ids_removed = [present[pair] for pair in removed]
         tx.connection.execute(
-            memberships.update().where(memberships.c.membership_id == present[pair]).values(removed_at=tx.origin.at)
+            memberships.update().where(memberships.c.membership_id.in_(ids_removed)).values(removed_at=ended_at)
         )
     return added, removed
+
+
+def _last_event_at(tx: Transaction) -> datetime | None:
+    events = tables.events
+    return tx.connection.scalar(sa.select(events.c.at).order_by(events.c.seq.desc()).limit(1))

@@ -14,7 +14,7 @@ from ledger.canonical import canonical_json
 from ledger.effects import open_effects
 from ledger.gates import GateTerms, Route, open_gates
 from ledger.transaction import Transaction, batches
-from ledger.transitions import Move, move, present_versions, supersede_older
+from ledger.transitions import Move, expect, move, supersede_older
 from policies.lifecycle import Action, State
 
 
@@ -135,7 +135,7 @@ def record_screenings(tx: Transaction, screened: Sequence[Screened], clearance_i
     older ones of its asset. Raises `StaleVersion` when a version was moved by somebody else meanwhile.
     """
     verdicts = verdict_ids(tx.connection, (one.verdict_key[0] for one in screened if one.verdict_key))
-    present = present_versions(tx.connection, (one.version_id for one in screened))
+    present = expect(tx.connection, ((one.version_id, State.SUBMITTED, one.round) for one in screened))
     _replace_screenings(tx, screened, clearance_ids, verdicts)
     quarantined = [one for one in screened if one.outcome == "quarantine"]
     automatic = [one for one in screened if one.outcome == "automatic"]
@@ -171,9 +171,10 @@ def record_screenings(tx: Transaction, screened: Sequence[Screened], clearance_i
     )
     if reviewed:
         open_gates(tx, [Route(one.version_id, one.round, one.gates) for one in reviewed], present)
-    supersede_older(tx, (one.version_id for one in (*automatic, *reviewed)))
-    if automatic:
-        open_effects(tx, "publish", [one.version_id for one in automatic])
+    ended = set(supersede_older(tx, (one.version_id for one in (*automatic, *reviewed))))
+    published = [one.version_id for one in automatic if one.version_id not in ended]
+    if published:
+        open_effects(tx, "publish", published)
 
 
 def verdict_ids(connection: sa.Connection, sha256s: Iterable[str]) -> dict[tuple[str, str, str, str, str], int]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from ledger import tables
 from ledger.transaction import Draft, Transaction, batches
-from ledger.transitions import Move, Present, move, present_versions
+from ledger.transitions import Move, Present, cancel_open_effects, move, present_versions
 from policies.lifecycle import Action, State
 
 _CLOCK_GRAIN = timedelta(seconds=1)
@@ -104,6 +104,7 @@ def submit(tx: Transaction, arrivals: Sequence[Arrival], policy_sha256: str) -> 
     tx.insert(tables.versions, born)
     tx.insert(tables.custody, custody)
     tx.append(_birth(one, policy_sha256) for one in submissions if one.outcome == "new")
+    cancel_open_effects(tx, (one.version_id for one in reopened), "reopened")  # one to archive it, at most
     move(tx, reopened)
     _remember(tx, submissions)
     return submissions

@@ -61,7 +61,9 @@ metadata = sa.MetaData(
 
 
 def _table(name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
-    return sa.Table(name, metadata, *parts)
+    """A table. On SQLite those without a surrogate key have no hidden rowid, through which REPLACE could take a row."""
+    keyed_by_number = any(isinstance(part, sa.Column) and part.primary_key and part.type is Key for part in parts)
+    return sa.Table(name, metadata, *parts, sqlite_with_rowid=keyed_by_number)
 
 
 def _key(name: str) -> sa.Column[Any]:
@@ -186,6 +188,7 @@ versions = _table(
     _int("state_seq", server_default="0"),  # the event that brought the state
     _at("state_since", nullable=True),
     _int("round", server_default="1"),
+    _int("arrived_seq", server_default="0"),  # the last `submit` or `reopen`: of two versions the later one is newer
     _text("archived_from", nullable=True),
     sa.UniqueConstraint("asset_id", "number"),
     sa.UniqueConstraint("asset_id", "sha256"),
@@ -433,6 +436,30 @@ decisions = _table(
         sqlite_where=sa.text("counted"),
         postgresql_where=sa.text("counted"),
     ),
+)
+
+# --- keeping --------------------------------------------------------------------------------------------------------
+
+holds = _table(  # legal holds stack by matter; none has an end date
+    "holds",
+    _key("hold_id"),
+    _ref("version_id", "versions.version_id"),
+    _text("matter"),
+    _text("placed_by"),
+    _at("placed_at"),
+    _text("released_by", nullable=True),
+    _at("released_at", nullable=True),
+    sa.Index("ix_holds_version_id", "version_id"),
+)
+
+retentions = _table(  # minimum keeping times; the longest one counts, and rows are only ever added
+    "retentions",
+    _key("retention_id"),
+    _ref("version_id", "versions.version_id"),
+    _at("until_at"),
+    _text("rule", nullable=True),
+    _at("set_at"),
+    sa.Index("ix_retentions_version_id", "version_id"),
 )
 
 # --- effects and the audit trail --------------------------------------------------------------------------------------

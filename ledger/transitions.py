@@ -58,22 +58,32 @@ def present_versions(connection: sa.Connection, version_ids: Iterable[int]) -> d
     return found
 
 
+def expect(connection: sa.Connection, expected: Iterable[tuple[int, State, int | None]]) -> dict[int, Present]:
+    """Where versions stand that are expected in a state and, if given, a round: (version, state, round).
+
+    Raises `StaleVersion` naming those that are not there any more.
+    """
+    wanted = list(expected)
+    found = present_versions(connection, (version_id for version_id, _, _ in wanted))
+    stale = [
+        version_id
+        for version_id, state, round_number in wanted
+        if (now := found.get(version_id)) is None
+        or now.state != state
+        or (round_number is not None and now.round != round_number)
+    ]
+    if stale:
+        raise StaleVersion(stale, " or ".join(sorted({str(state) for _, state, _ in wanted})))
+    return found
+
+
 def move(tx: Transaction, moves: Sequence[Move]) -> dict[int, Present]:
     """Append one event a move; all happen or none. Returns where the versions stood before.
 
     Raises `StaleVersion` naming those that are not in the expected state or round any more, and `RuleBroken` when a
     guard of the lifecycle does not hold.
     """
-    before = present_versions(tx.connection, (one.version_id for one in moves))
-    stale = [
-        one.version_id
-        for one in moves
-        if (now := before.get(one.version_id)) is None
-        or now.state != one.expected
-        or (one.round is not None and now.round != one.round)
-    ]
-    if stale:
-        raise StaleVersion(stale, " or ".join(sorted({str(one.expected) for one in moves})))
+    before = expect(tx.connection, ((one.version_id, one.expected, one.round) for one in moves))
     tx.append(_draft(one, before[one.version_id]) for one in moves)
     return before
 
@@ -101,15 +111,19 @@ def _draft(step: Move, now: Present) -> Draft:
 def supersede_older(tx: Transaction, version_ids: Iterable[int]) -> list[int]:
     """End every older version of the same assets that still waits or is approved; returns their ids.
 
-    Call it once the given versions have left screening. Their open publish effects are cancelled, their open gates
-    voided: nobody is asked about bytes that have been replaced.
+    Older is what arrived before: a version whose bytes were put again is newer than what was put in between. Call it
+    once the given versions have left screening. Open effects of what ends are cancelled, open gates voided: nobody is
+    asked about bytes that have been replaced.
     """
     versions, newer = tables.versions, tables.versions.alias("newer")
     rows: list[Any] = []
     for batch in batches(version_ids):
         query = (
             sa.select(versions.c.version_id, versions.c.state, newer.c.number)
-            .join(newer, sa.and_(newer.c.asset_id == versions.c.asset_id, newer.c.number > versions.c.number))
+            .join(
+                newer,
+                sa.and_(newer.c.asset_id == versions.c.asset_id, newer.c.arrived_seq > versions.c.arrived_seq),
+            )
             .where(newer.c.version_id.in_(batch), versions.c.state.in_([str(state) for state in SUPERSEDABLE]))
         )
         rows.extend(tx.connection.execute(query))

