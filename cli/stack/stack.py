@@ -14,7 +14,7 @@ from cli.stack.components import Component, ComponentState, Part
 from cli.stack.late import late_flows
 from cli.stack.ledger import ready_ledger
 from cli.stack.ports import choose_ports
-from cli.stack.prefect_server import prefect_server
+from cli.stack.prefect_server import prefect_server, silence_ui
 from cli.stack.recovery import crash_lost_runs, drop_missed_runs
 from cli.stack.seaweedfs import PORTS, object_store, write_identities
 from cli.stack.state_file import exclusive, make_private_folder, remembered_ports, write_stack_file
@@ -149,6 +149,8 @@ def _start_servers(
         supervisor.start(component)
     for component in components:
         supervisor.await_ready(component)
+    if Part.PREFECT_SERVER in parts:
+        silence_ui(settings.home / "prefect")
     return [component.part for component in started]
 
 
