@@ -21,7 +21,7 @@ _SAMPLES = Path(__file__).parent.parent / "examples" / "creative-signoff"
 
 def demo(home: HomeOption = None) -> None:
     """Start the embedded stack, load the sample assets, ingest them once, and say what waits. The stack stays up."""
-    from cli.ingest import DEPLOYMENT, follow_ingest
+    from cli.ingest import DEPLOYMENT, follow_ingest, planned
     from cli.stack.stack import start_stack
     from tasks.resources import Resources
 
@@ -37,7 +37,10 @@ def demo(home: HomeOption = None) -> None:
     samples = _samples(started.home, resources.clock.now().date())
     uploaded = _upload(resources, samples)
     _say(f"{uploaded} sample assets put into the intake bucket" if uploaded else "the sample assets are in the intake")
-    follow_ingest(resources, resources.prefect.start_run(DEPLOYMENT))
+    if planned(resources):
+        follow_ingest(resources, resources.prefect.start_run(DEPLOYMENT))
+    else:
+        _say("nothing is new since the last ingest")
     _print_outcome(resources)
 
 
