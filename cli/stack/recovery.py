@@ -13,7 +13,7 @@ from typing import Any, Final
 from tasks.prefect_api import PrefectApi
 
 _PAGE: Final = 200
-_LOST: Final = {"type": "CRASHED", "message": "The stack was stopped while this run was going on"}
+_LOST: Final = "The stack was stopped while this run was going on"
 
 
 def drop_missed_runs(api: PrefectApi, pool: str, now: datetime) -> int:
@@ -28,14 +28,18 @@ def drop_missed_runs(api: PrefectApi, pool: str, now: datetime) -> int:
     return len(missed)
 
 
-def crash_lost_runs(api: PrefectApi, pool: str) -> int:
-    """Mark the runs whose process ended with the worker as crashed, which frees their place; return how many.
+def settle_lost_runs(api: PrefectApi, pool: str, now: datetime) -> int:
+    """Settle the runs whose process ended with the worker, which frees their places; return how many there were.
 
-    Only runs that a worker had started: a review that is just being parked has no process to lose.
+    What a person or a program asked for, an answered review above all, is scheduled again for `now`. What the schedule
+    wanted ends as crashed: its next run is on its way. Suspended reviews have no process and lose nothing.
     """
-    lost = [run for run in _runs(api, pool, ["PENDING", "RUNNING", "CANCELLING"]) if run["infrastructure_pid"]]
+    lost = list(_runs(api, pool, ["PENDING", "RUNNING", "CANCELLING"]))
+    again = {"type": "SCHEDULED", "message": _LOST, "state_details": {"scheduled_time": now.isoformat()}}
     for run in lost:
-        api.post(f"/flow_runs/{run['id']}/set_state", {"state": _LOST, "force": True})
+        asked_for = not run["auto_scheduled"] and run["state"]["type"] != "CANCELLING"
+        state = again if asked_for else {"type": "CRASHED", "message": _LOST}
+        api.post(f"/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
     return len(lost)
 
 

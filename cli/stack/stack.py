@@ -15,7 +15,7 @@ from cli.stack.late import late_flows
 from cli.stack.ledger import ready_ledger
 from cli.stack.ports import choose_ports
 from cli.stack.prefect_server import prefect_server, silence_ui
-from cli.stack.recovery import crash_lost_runs, drop_missed_runs
+from cli.stack.recovery import drop_missed_runs, settle_lost_runs
 from cli.stack.seaweedfs import PORTS, object_store, write_identities
 from cli.stack.state_file import exclusive, make_private_folder, remembered_ports, write_stack_file
 from cli.stack.supervisor import Supervisor
@@ -183,8 +183,8 @@ def _prepare_prefect(
         return
     now = datetime.now(UTC)  # Prefect's schedules follow the machine's clock, whatever the workflow's clock says
     if embedded:  # no other worker can be at work on this server
-        crash_lost_runs(api, settings.prefect.work_pool)
         drop_missed_runs(api, settings.prefect.work_pool, now)
+        settle_lost_runs(api, settings.prefect.work_pool, now)
     component = worker(settings, config, api, now, embedded=embedded)
     report(f"starting {component.part}")
     supervisor.start(component)
