@@ -1,0 +1,149 @@
+"""Rule 1: the audit trail is append-only, and its numbers and hashes follow one another."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from ledger.canonical import canonical_json
+from tests.ledger.raw_sql import RawSql
+from tests.ledger.state_museum import StateMuseum, museum
+
+__all__ = ["museum"]
+
+APPEND_ONLY = "signoff: rule 1: the audit trail is append-only"
+MUST_FOLLOW = "signoff: rule 1: an event must follow the head of the chain"
+
+
+def append(
+    raw: RawSql, off: int = 1, previous: str | None = None, digest: str | None = None, how: str = "INSERT"
+) -> None:
+    """Append a telling event, so many numbers after the head."""
+    ((seq, head),) = raw.execute("SELECT seq, hash FROM chain_head")
+    row: dict[str, Any] = {"seq": seq + off, "at": 1, "actor": "system:attacker", "action": "tell"}
+    body = canonical_json({**row, "prev": previous or head}).decode()
+    raw.insert("events", how=how, **row, body=body, hash=digest or hashlib.sha256(body.encode()).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("sql", "refusal"),
+    [
+        ("UPDATE events SET actor = 'person:1'", APPEND_ONLY),
+        ("UPDATE events SET seq = seq + 1000", APPEND_ONLY),
+        ("UPDATE events SET body = body, hash = hash WHERE seq = 1", APPEND_ONLY),
+        ("DELETE FROM events", APPEND_ONLY),
+        ("DELETE FROM events WHERE seq = (SELECT MAX(seq) FROM events)", APPEND_ONLY),
+        ("UPDATE chain_head SET seq = 0", "signoff: rule 1: the head of the chain follows its events"),
+        ("UPDATE chain_head SET seq = seq + 1", "signoff: rule 1: the head of the chain follows its events"),
+        ("UPDATE chain_head SET hash = 'ff'", "signoff: rule 1: the head of the chain follows its events"),
+        ("UPDATE chain_head SET one = 2", "signoff: rule 1: the head of the chain follows its events"),
+        ("DELETE FROM chain_head", "signoff: rule 1: the chain has one head"),
+        ("INSERT INTO chain_head VALUES (2, 0, 'ff')", "signoff: rule 1: the chain has one head"),
+        ("INSERT INTO chain_head VALUES (1, 0, 'ff') ON CONFLICT (one) DO UPDATE SET seq = 0",
+         "signoff: rule 1: the chain has one head"),
+    ],
+)  # fmt: skip
+def test_no_event_is_changed_or_taken_out(museum: StateMuseum, sql: str, refusal: str) -> None:
+    """UPDATE, DELETE and upserts of events and of the head are refused."""
+    assert museum.raw.attempt(lambda: museum.raw.execute(sql)) == refusal
+
+
+@pytest.mark.parametrize("how", ["REPLACE", "INSERT OR REPLACE", "INSERT OR IGNORE", "UPDATE OR REPLACE"])
+@pytest.mark.parametrize("table", ["events", "chain_head"])
+@pytest.mark.parametrize("museum", ["sqlite"], indirect=True)
+def test_replacing_is_no_way_around(museum: StateMuseum, table: str, how: str) -> None:
+    """SQLite's conflict clauses neither replace an event nor hide a refusal."""
+    raw = museum.raw
+    sql = f"{how} INTO {table} SELECT * FROM {table} LIMIT 1"
+    if how.startswith("UPDATE"):
+        sql = f"{how} {table} SET {'one' if table == 'chain_head' else 'seq'} = 1"
+    assert raw.attempt(lambda: raw.execute(sql)).startswith("signoff: rule 1: ")
+
+
+@pytest.mark.parametrize("off", [-1, 0, 2, 100])
+def test_numbers_leave_no_gap(museum: StateMuseum, off: int) -> None:
+    """An event takes the next number, neither an old one nor one further on."""
+    assert museum.raw.attempt(lambda: append(museum.raw, off)) == MUST_FOLLOW
+
+
+def test_an_event_names_the_one_before(museum: StateMuseum) -> None:
+    """The body holds the hash of the head; with it, the event is taken and becomes the head."""
+    raw = museum.raw
+    assert raw.attempt(lambda: append(raw, previous="0" * 64)) == MUST_FOLLOW
+    assert raw.attempt(lambda: append(raw), lambda: append(raw), lambda: append(raw, 2)) == MUST_FOLLOW
+    assert raw.attempt(lambda: append(raw), lambda: append(raw)) == ""
+
+
+@pytest.mark.parametrize("digest", ["", "ff", "0" * 65])
+def test_a_hash_has_its_length(museum: StateMuseum, digest: str) -> None:
+    """A hash that cannot be one is refused by both databases."""
+    assert museum.raw.attempt(lambda: append(museum.raw, digest=digest or "f")) == MUST_FOLLOW
+
+
+@pytest.mark.parametrize("museum", ["postgresql"], indirect=True)
+def test_a_hash_is_that_of_the_body(museum: StateMuseum) -> None:
+    """PostgreSQL can compute it; on SQLite, which cannot, the verification finds it."""
+    assert museum.raw.attempt(lambda: append(museum.raw, digest="f" * 64)) == MUST_FOLLOW
+
+
+@pytest.mark.parametrize("how", ["INSERT OR REPLACE", "INSERT OR IGNORE", "INSERT OR FAIL", "INSERT OR ROLLBACK"])
+@pytest.mark.parametrize("museum", ["sqlite"], indirect=True)
+def test_conflict_clauses_hide_no_refusal(museum: StateMuseum, how: str) -> None:
+    """The clause of the statement rules inside its triggers too, but not over what they raise."""
+    assert museum.raw.attempt(lambda: append(museum.raw, 7, how=how)) == MUST_FOLLOW
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "events", "chain_head", "notes", "lifecycle", "versions", "assets", "custody", "policies", "policy_rules",
+        "policy_activations", "people", "memberships", "gates", "gate_eligible", "decisions", "effects", "holds",
+        "retentions",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("museum", ["postgresql"], indirect=True)
+def test_nothing_is_truncated(museum: StateMuseum, table: str) -> None:
+    """TRUNCATE fires no row trigger; each table refuses it all the same, cascading or not."""
+    for tail in ("", " CASCADE"):
+        refusal = museum.raw.attempt(lambda tail=tail: museum.raw.execute(f"TRUNCATE {table}{tail}"))
+        # without CASCADE, foreign keys may speak first
+        assert refusal == "signoff: rule 1: records are never truncated" or (not tail and "cannot truncate" in refusal)
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+@pytest.mark.parametrize("museum", ["postgresql"], indirect=True)
+def test_old_snapshots_do_not_write(museum: StateMuseum, level: str) -> None:
+    """Above READ COMMITTED a check would not see what was committed while it waited for a lock."""
+    raw = museum.raw
+    refusal = raw.attempt(lambda: raw.execute(f"SET TRANSACTION ISOLATION LEVEL {level}"), lambda: append(raw))
+    assert refusal == "signoff: rule 1: the ledger is written in READ COMMITTED, where checks see what others committed"
+
+
+@pytest.mark.parametrize("museum", ["postgresql"], indirect=True)
+def test_temporary_tables_deceive_no_trigger(museum: StateMuseum) -> None:
+    """A session's own table of the same name, with a step that suits it, is not what the triggers read."""
+    raw, version_id = museum.raw, museum.versions["submitted"]
+    rejected = raw.attempt(
+        lambda: raw.execute("CREATE TEMP TABLE lifecycle ON COMMIT DROP AS SELECT * FROM public.lifecycle"),
+        lambda: raw.execute("INSERT INTO lifecycle VALUES ('submitted', 'open_gates', 'approved', '')"),
+        lambda: raw.event("open_gates", version_id, from_state="submitted", to_state="approved"),
+    )
+    assert rejected == "signoff: rule 2: this step is not in the lifecycle"
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_open"),
+    [
+        ("UPDATE notes SET body = 'yes' ", False),
+        ("UPDATE notes SET salt = 'x', body = NULL, erased_at = 1", False),
+        ("UPDATE notes SET body = NULL", False),
+        ("DELETE FROM notes", False),
+        ("UPDATE notes SET body = NULL, erased_at = 1", True),
+    ],
+)
+def test_words_are_only_erased(museum: StateMuseum, sql: str, is_open: bool) -> None:
+    """What people wrote may be forgotten, never changed."""
+    refusal = museum.raw.attempt(lambda: museum.raw.execute(sql))
+    assert refusal == ("" if is_open else "signoff: rule 1: what people said is only ever erased")
