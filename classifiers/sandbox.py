@@ -19,7 +19,7 @@ from classifiers.errors import SandboxUnavailable
 from classifiers.inspection import Inspection, unread_file
 from classifiers.sandbox_worker import FRAME, RECYCLED
 
-MEMORY_BYTES: Final = 5 * 512 * 1024**2  # address space: 0.35 GB of libraries, two copies of the largest picture: 2.0 GB
+MEMORY_BYTES: Final = 5 * 512 * 1024**2  # of addresses: 0.35 GB of libraries, two copies of the largest picture (2 GB)
 WALL_S: Final = 20.0
 CPU_S: Final = 15
 READ_BYTES_PER_S: Final = 100 * 1024 * 1024  # a large file gets more time, for its bytes are read and hashed as well

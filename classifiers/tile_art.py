@@ -44,8 +44,9 @@ def tile_picture(size: Size, kind: str, thumbnail: bytes | None, text: str | Non
     return _symbol(size, kind)
 
 
+@lru_cache(maxsize=256)
 def rounded(size: Size, radius: int) -> Image.Image:
-    """Give a smooth mask (mode L) of a rectangle with rounded corners."""
+    """Give a smooth mask (mode L) of a rectangle with rounded corners; shared, so not to be drawn on."""
     large = Image.new("L", (size[0] * _SMOOTH, size[1] * _SMOOTH), 0)
     ImageDraw.Draw(large).rounded_rectangle((0, 0, large.width - 1, large.height - 1), radius * _SMOOTH, fill=255)
     return large.resize(size, Image.Resampling.LANCZOS)

@@ -123,7 +123,7 @@ class Approval(Section):
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=32)]
     automatic: tuple[AutomaticRule, ...] = ()
     four_eyes: StrictBool = True
-    review_size: Annotated[StrictInt, Field(ge=1, le=100)] = 24
+    review_size: Annotated[StrictInt, Field(ge=1, le=48)] = 24
     changes_requested: Deadline = Field(default_factory=_default_rework)
     """How long a submitter has for requested changes; the collection's owner group is the one that waits."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,6 +18,8 @@ from tasks.resources import Resources
 
 DEPLOYMENT: Final = "decide-review/signoff"
 _ATTEMPTS: Final = 3
+_AT_ONCE: Final = 2
+"""One review is drawn while another one's calls are under way; more at once only wait for the server's database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,10 @@ def park_reviews(resources: Resources, actor: str, flow_run_id: str | None = Non
     close_emptied(resources, actor, flow_run_id)
     with resources.ledger.reading() as connection:
         waiting = parkings_to_do(connection)
-    parked = []
-    for review_id, round_number in waiting:
-        done = _park_until_held(resources, review_id, round_number, actor, flow_run_id)
-        if done is not None:
-            parked.append(done)
-    return parked
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="park") as pool:
+        futures = [pool.submit(_park_until_held, resources, *one, actor, flow_run_id) for one in waiting]
+        parked = [future.result() for future in futures]
+    return [one for one in parked if one is not None]
 
 
 def close_emptied(resources: Resources, actor: str, flow_run_id: str | None = None) -> Sequence[str]:

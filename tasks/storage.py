@@ -6,13 +6,18 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import boto3
 import obstore
 from boto3.s3.transfer import TransferConfig
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 from obstore.exceptions import BaseError, InvalidPathError, NotFoundError, PreconditionError
 from obstore.store import S3Store
@@ -23,7 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from obstore import GetOptions
 
-    from tasks.settings import Credentials, S3Settings
+    from tasks.settings import Credentials as Identity
+    from tasks.settings import S3Settings
 
 _CHUNK_BYTES: Final = 1024 * 1024
 _ONE_CALL_BYTES: Final = 1024**3
@@ -229,17 +235,33 @@ class Storage:
             self.client.delete_object(Bucket=bucket, Key=key)
 
     def link(self, place: Place, *, media_type: str, valid_s: int) -> str:
-        """A presigned link for a reviewer; what a browser would run is offered as a download instead."""
+        """A presigned link for a reviewer; what a browser would run is offered as a download instead.
+
+        Signed by botocore's own signer, but without its request pipeline: a review of 48 assets needs 48 links.
+        """
         unsafe = media_type in _UNSAFE_IN_BROWSERS
-        parameters: dict[str, Any] = {
-            "Bucket": place.bucket,
-            "Key": place.key,
-            "ResponseContentType": "application/octet-stream" if unsafe else media_type,
-            "ResponseContentDisposition": "attachment" if unsafe else "inline",
+        parameters = {
+            "response-content-type": "application/octet-stream" if unsafe else media_type,
+            "response-content-disposition": "attachment" if unsafe else "inline",
         }
         if place.object_version:
-            parameters["VersionId"] = place.object_version
-        return self.client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=valid_s)
+            parameters["versionId"] = place.object_version
+        path = f"{quote(place.bucket)}/{quote(place.key, safe='/~')}"
+        request = AWSRequest("GET", f"{self.endpoint.rstrip('/')}/{path}", params=parameters)
+        credentials = self._credentials.get_frozen_credentials()
+        S3SigV4QueryAuth(credentials, "s3", self.settings.region, expires=valid_s).add_auth(request)
+        return str(request.url)
+
+    @cached_property
+    def _credentials(self) -> Any:
+        """The service's own identity, or what the usual AWS sources give."""
+        service = self.settings.service
+        if service is not None:
+            return Credentials(service.access_key, service.secret_key.get_secret_value())
+        found = boto3.session.Session().get_credentials()
+        if found is None:
+            raise StorageRefused("no S3 credentials were found; set s3.service, or one of the usual AWS sources")
+        return found
 
     def _store(self, bucket: str) -> S3Store:
         if bucket not in self._stores:
@@ -295,7 +317,7 @@ def source_client(settings: S3Settings, endpoint: str) -> S3Client:
     return _boto3_client(settings, endpoint, settings.source)
 
 
-def _boto3_client(settings: S3Settings, endpoint: str, identity: Credentials | None) -> S3Client:
+def _boto3_client(settings: S3Settings, endpoint: str, identity: Identity | None) -> S3Client:
     keys: dict[str, Any] = {}
     if identity is not None:
         keys = {
