@@ -208,6 +208,41 @@ def test_a_second_up_changes_nothing(stack: Stack) -> None:
 
 
 @pytest.mark.stack
+def test_what_the_settings_name_is_not_started(stack: Stack, tmp_path: Path) -> None:
+    """With an existing store and server `up` starts a worker and nothing else, and creates the buckets that lack."""
+    service = stack.settings.s3.service
+    assert service is not None
+    config = tmp_path / "existing.toml"
+    config.write_text(
+        f"""
+        home = "other"
+        [s3]
+        endpoint = "{stack.settings.s3_endpoint}"
+        service = {{access_key = "{service.access_key}", secret_key = "{service.secret_key.get_secret_value()}"}}
+        buckets = {{workspace = "other-workspace", library = "other-library", archive = "other-archive"}}
+        [prefect]
+        api_url = "{stack.settings.prefect_api}"
+        work_pool = "other"
+        """
+        + SELDOM,
+        encoding="utf-8",
+    )
+    home = tmp_path / "other"
+    try:
+        answer = signoff("up", "--config", str(config), home=home)
+        assert answer.returncode == 0, answer.stderr
+        assert "buckets created: other-workspace, other-library, other-archive" in answer.stderr
+        found = json.loads(signoff("status", "--json", "--config", str(config), home=home).stdout)
+        assert [(part["name"], part["state"]) for part in found["components"]] == [("worker", "running")]
+        assert found["s3_endpoint"] == stack.settings.s3_endpoint
+        worker = psutil.Process(found["components"][0]["pid"]).environ()
+        assert (worker["SIGNOFF_CONFIG"], worker["SIGNOFF_HOME"]) == (str(config), str(home))
+    finally:
+        stopped = signoff("down", home=home)
+    assert stopped.stdout == "Stopped: worker\n"
+
+
+@pytest.mark.stack
 def test_a_worker_runs_flows_by_module_path(stack: Stack, api: PrefectApi, tmp_path: Path) -> None:
     """A run of a module-path deployment sees the stack's settings without being told more than its home."""
     deployment = deploy_probe(api, tmp_path)
