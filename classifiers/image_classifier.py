@@ -58,22 +58,9 @@ class ImageClassifier:
 
     def _look_at(self, items: Sequence[Content]) -> list[Vector | str]:
         """Give a unit vector for each image, or why there is none."""
-        squares: list[Squares] = []
-        reasons = [self._decode(item, squares) for item in items]
+        squares, reasons = decode_images(items, SIDE_PIXELS)
         seen = iter(self._vectors(np.stack(squares)) if squares else ())
         return [reason or next(seen) for reason in reasons]
-
-    def _decode(self, item: Content, squares: list[Squares]) -> str | None:
-        """Append the pixels of `item` to `squares`, or give the reason why they cannot be had."""
-        if item.path is None:
-            return NO_BYTES
-        try:
-            squares.append(read_square(item.path, SIDE_PIXELS))
-        except BytesNotAtHand:
-            return NO_BYTES
-        except ContentError as error:
-            return str(error)
-        return None
 
     def _vectors(self, squares: Squares) -> Vectors:
         mixed = self._imagenet.probabilities(squares) @ self._name_vectors
@@ -91,3 +78,22 @@ class ImageClassifier:
             kept = self._encoder.encode(names)
             write_tensors(path, {"names": kept})
         return kept
+
+
+def decode_images(items: Sequence[Content], side_pixels: int) -> tuple[list[Squares], list[str | None]]:
+    """Give the pixels of those items that have any, as `read_square` does, and for every item the reason why not."""
+    squares: list[Squares] = []
+    return squares, [_decode(item, side_pixels, squares) for item in items]
+
+
+def _decode(item: Content, side_pixels: int, squares: list[Squares]) -> str | None:
+    """Append the pixels of `item` to `squares`, or give the reason why they cannot be had."""
+    if item.path is None:
+        return NO_BYTES
+    try:
+        squares.append(read_square(item.path, side_pixels))
+    except BytesNotAtHand:
+        return NO_BYTES
+    except ContentError as error:
+        return str(error)
+    return None

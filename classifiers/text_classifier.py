@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from classifiers.classifier import Content
 from classifiers.text_encoder import MODEL, TextEncoder, clean_text
@@ -37,14 +37,22 @@ class TextClassifier:
         if len(labels) < 2:
             return give_verdicts(self, [TOO_FEW_LABELS] * len(batch), labels, self._encoder.encode([]))
         texts = [clean_text(item.text or "") for item in batch]
-        reasons = [self._unreadable(text) for text in texts]
+        reasons = [why_unreadable(text, self._encoder.unknown_share) for text in texts]
         vectors = iter(self._encoder.encode([text for text, reason in zip(texts, reasons, strict=True) if not reason]))
         findings: list[Vector | str] = [reason or next(vectors) for reason in reasons]
         return give_verdicts(self, findings, labels, self._encoder.encode(label_texts(labels)))
 
-    def _unreadable(self, text: str) -> str | None:
-        if not text:
-            return NO_TEXT
-        if not any(character.isalpha() for character in text):
-            return NO_WORDS
-        return UNKNOWN_SCRIPT if self._encoder.unknown_share(text) > MOST_UNKNOWN else None
+
+def why_unreadable(text: str, unknown_share: Callable[[str], float]) -> str | None:
+    """Decide whether a cleaned text says something to a model; the reason if it does not.
+
+    `unknown_share` gives the share (0..1) of a text's word pieces that the model has no word for.
+
+    >>> why_unreadable("4711", lambda _: 0.0), why_unreadable("Terms of use", lambda _: 0.0)
+    ('the text has no words', None)
+    """
+    if not text:
+        return NO_TEXT
+    if not any(character.isalpha() for character in text):
+        return NO_WORDS
+    return UNKNOWN_SCRIPT if unknown_share(text) > MOST_UNKNOWN else None

@@ -79,7 +79,7 @@ class TextEncoder:
         vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         for start in range(0, len(texts), WINDOW):
             tokens = self._tokenize(texts[start : start + WINDOW])
-            for places in _batches(tokens):
+            for places in token_batches(tokens):
                 vectors[[start + place for place in places]] = _forward(model, [tokens[place] for place in places])
         return vectors
 
@@ -129,7 +129,7 @@ def clean_text(text: str) -> str:
     return words[:MOST_CHARACTERS].encode("utf-8", "replace").decode()
 
 
-def _batches(tokens: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+def token_batches(tokens: Sequence[Sequence[int]]) -> Iterator[list[int]]:
     """Give places in `tokens` by padded length, shortest first, each batch of one length and at most `BATCH_TOKENS`."""
     batch: list[int] = []
     length = 0

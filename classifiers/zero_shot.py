@@ -19,6 +19,9 @@ Vectors: TypeAlias = NDArray[np.float32]
 Vector: TypeAlias = NDArray[np.float32]
 """One unit vector, shape (384,), float32."""
 
+Shares: TypeAlias = NDArray[np.float64]
+"""Shares of one item among the offered labels, shape (labels,), float64, sum 1."""
+
 TOO_FEW_LABELS = "fewer than two labels are offered"
 
 TEMPERATURE = 0.05
@@ -55,8 +58,8 @@ def label_text(label: str, description: str) -> str:
     return f"{label}: {description.strip()}" if description.strip() else label
 
 
-def label_shares(vectors: Vectors, label_vectors: Vectors) -> NDArray[np.float64]:
-    """Turn cosine similarities into shares: a softmax over the labels at `TEMPERATURE`, shape (items, labels), rows
+def label_shares(vectors: Vectors, label_vectors: Vectors, temperature: float = TEMPERATURE) -> NDArray[np.float64]:
+    """Turn cosine similarities into shares: a softmax over the labels at `temperature`, shape (items, labels), rows
     sum to 1.
 
     >>> import numpy as np
@@ -64,7 +67,15 @@ def label_shares(vectors: Vectors, label_vectors: Vectors) -> NDArray[np.float64
     >>> label_shares(unit[:1] * 0.05, unit).round(3).tolist()
     [[0.731, 0.269]]
     """
-    logits = (vectors @ label_vectors.T).astype(np.float64) / TEMPERATURE
+    return softmax((vectors @ label_vectors.T).astype(np.float64) / temperature)
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn logits into shares, row by row; shape (items, labels) in and out, rows sum to 1.
+
+    >>> softmax(np.zeros((1, 4))).tolist()
+    [[0.25, 0.25, 0.25, 0.25]]
+    """
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
     return shares
@@ -82,13 +93,22 @@ def give_verdicts(
 
     `label_vectors` has one row for each of `labels`, in their order; it is not looked at when no finding is a vector.
     """
+    shares = [
+        finding if isinstance(finding, str) else label_shares(finding[np.newaxis], label_vectors)[0]
+        for finding in findings
+    ]
+    return rank_shares(speaker, shares, labels)
+
+
+def rank_shares(speaker: Speaker, findings: Sequence[Shares | str], labels: Mapping[str, str]) -> list[Verdict]:
+    """Turn each finding into the speaker's verdict: shares into the label with the largest, a reason into an
+    abstention."""
     label_set = label_set_digest(labels)
 
-    def verdict(finding: Vector | str) -> Verdict:
+    def verdict(finding: Shares | str) -> Verdict:
         if isinstance(finding, str):
             return Verdict(speaker.name, speaker.model, speaker.revision, label_set, abstained=finding)
-        shares = label_shares(finding[np.newaxis], label_vectors)[0].tolist()
-        best = rank_labels(dict(zip(labels, shares, strict=True)))
+        best = rank_labels(dict(zip(labels, finding.tolist(), strict=True)))
         return Verdict(
             speaker.name,
             speaker.model,
