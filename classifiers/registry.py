@@ -7,7 +7,11 @@ from pathlib import Path
 
 from classifiers.classifier import Classifier, Content
 from classifiers.errors import UnknownKind
+from classifiers.hub_checkpoint import Checkpoint
+from classifiers.hub_image import HubImageClassifier
+from classifiers.hub_text import HubTextClassifier
 from classifiers.image_classifier import ImageClassifier
+from classifiers.model_source import ModelSource
 from classifiers.text_classifier import TextClassifier
 from classifiers.text_encoder import TextEncoder
 from classifiers.verdict import Verdict
@@ -16,18 +20,31 @@ KINDS = ("image", "document", "text", "video", "audio", "other")
 """Every kind of content, as the fact `kind` knows them."""
 
 
-def classifiers_for(kinds: Collection[str] = KINDS, *, cache: Path) -> Mapping[str, Classifier]:
+def classifiers_for(
+    kinds: Collection[str] = KINDS,
+    *,
+    cache: Path,
+    text: ModelSource | None = None,
+    image: ModelSource | None = None,
+    download: bool = False,
+) -> Mapping[str, Classifier]:
     """Choose the classifier of each kind in `kinds`; nothing is loaded before the first batch.
 
     Images are seen; every other kind is read by the text that inspection extracted from it, and abstained from if there
-    is none. `cache` is a local folder for converted weights (`<home>/models`), made when needed. Both classifiers share
-    one text model. `UnknownKind` is raised for a kind that is not in `KINDS`.
+    is none. `cache` is a local folder for converted weights (`<home>/models`), made when needed. `text` and `image`
+    name checkpoints that take the place of the built-in models, which share one text model; `download` is whether they
+    may be fetched from a hub. `UnknownKind` is raised for a kind that is not in `KINDS`.
     """
     if unknown := sorted(set(kinds) - set(KINDS)):
         raise UnknownKind(unknown, KINDS)
     encoder = TextEncoder(cache)
-    text, image = TextClassifier(encoder), ImageClassifier(cache, encoder)
-    return {kind: image if kind == "image" else text for kind in kinds}
+    reads: Classifier = (
+        HubTextClassifier(Checkpoint(text, download=download), cache) if text else TextClassifier(encoder)
+    )
+    sees: Classifier = (
+        HubImageClassifier(Checkpoint(image, download=download)) if image else ImageClassifier(cache, encoder)
+    )
+    return {kind: sees if kind == "image" else reads for kind in kinds}
 
 
 def classify_by_kind(
