@@ -12,6 +12,9 @@ from classifiers.verdict import Verdict, label_set_digest
 from ledger.reader import verdicts_of
 from ledger.screen import VerdictRecord
 from tasks.resources import Resources
+from tasks.settings import ModelSettings
+
+_BUILT_IN = ModelSettings()
 
 
 def classify_contents(
@@ -24,7 +27,7 @@ def classify_contents(
     """
     if not resources.settings.models.enabled or len(labels) < 2:
         return {}
-    classifiers = _classifiers(resources.settings.home / "models")
+    classifiers = _classifiers(resources.settings.home / "models", resources.settings.models)
     label_set = label_set_digest(labels)
     distinct = {one.sha256: one for one in contents}
     known = _known_verdicts(resources, distinct, classifiers, label_set)
@@ -35,9 +38,14 @@ def classify_contents(
 
 
 @lru_cache(maxsize=1)
-def _classifiers(cache: Path) -> Mapping[str, Classifier]:
+def _classifiers(cache: Path, models: ModelSettings = _BUILT_IN) -> Mapping[str, Classifier]:
     """The classifiers of this process; their models are loaded once."""
-    return classifiers_for(cache=cache)
+    return classifiers_for(
+        cache=cache,
+        text=models.text.source if models.text else None,
+        image=models.image.source if models.image else None,
+        download=models.download,
+    )
 
 
 def _known_verdicts(

@@ -24,6 +24,7 @@ from tasks.settings_schema import (
     Buckets,
     Credentials,
     IngestSettings,
+    ModelSettings,
     PrefectSettings,
     S3Settings,
     ScheduleSettings,
@@ -39,6 +40,7 @@ __all__ = [
     "Buckets",
     "Credentials",
     "IngestSettings",
+    "ModelSettings",
     "PrefectSettings",
     "S3Settings",
     "ScheduleSettings",
@@ -159,6 +161,10 @@ def _read_config(path: Path) -> dict[str, Any]:
     for name in ("home", "policy", "roster"):
         if isinstance(values.get(name), str):
             values[name] = str(path.parent / Path(values[name]).expanduser())
+    models = values.get("models")
+    for model in models.values() if isinstance(models, dict) else ():
+        if isinstance(model, dict) and isinstance(model.get("folder"), str):
+            model["folder"] = str(path.parent / Path(model["folder"]).expanduser())
     return values
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from classifiers.model_source import ModelSource, source_problem
 from tasks.clock import Clock, clock_from
 from tasks.errors import StackDown
 
@@ -97,10 +98,38 @@ class ScheduleSettings(_Section):
         return value
 
 
+class ModelChoice(_Section):
+    """A model in the Hugging Face format, with safetensors and without code of its own: `folder`, or `name` with
+    `revision`."""
+
+    folder: Path | None = Field(default=None, description="local folder that holds config.json and model.safetensors")
+    name: str | None = Field(default=None, description="name on the hub, such as owner/model")
+    revision: str | None = Field(default=None, description="the hub's commit, 40 hexadecimal digits")
+
+    @field_validator("folder")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().resolve()
+
+    @model_validator(mode="after")
+    def _names_one_model(self) -> ModelChoice:
+        if problem := source_problem(self.folder, self.name, self.revision):
+            raise ValueError(problem)
+        return self
+
+    @property
+    def source(self) -> ModelSource:
+        """The checkpoint that is named."""
+        return ModelSource(self.folder, self.name, self.revision)
+
+
 class ModelSettings(_Section):
-    """Whether content is classified by models."""
+    """Whether content is classified by models, and by which."""
 
     enabled: bool = Field(default=True, description="off: every version is routed to people unclassified")
+    text: ModelChoice | None = Field(default=None, description="model that reads texts; none: the built-in MiniLM")
+    image: ModelChoice | None = Field(default=None, description="model that sees images; none: the built-in one")
+    download: bool = Field(default=False, description="whether models may be fetched from a hub")
 
 
 class Settings(BaseSettings):
