@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from ledger.engine import Ledger
 from ledger.policy_store import active_policy, stored_policy
 from ledger.transaction import Origin
-from policies.document import PolicyDocument, load_policy
 from tasks.errors import NoActivePolicy
 from tasks.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from policies.document import PolicyDocument
     from tasks.prefect_api import PrefectApi
     from tasks.storage import Storage
 
@@ -76,6 +76,8 @@ class Resources:
 
     def _parsed(self, sha256: str, body: str) -> PolicyDocument:
         if sha256 not in self._policies:
+            from policies.document import load_policy  # a second of imports that reading the ledger does not need
+
             self._policies[sha256] = load_policy(body, f"policy {sha256[:12]}", signatures=("none", "totp"))
         return self._policies[sha256]
 
