@@ -188,6 +188,11 @@ class ApprovalWorld:
             (found,) = load_open_effects(connection, version_ids=[version_id])
         return found
 
+    def effect_now(self, tx: Transaction, version_id: int) -> Effect:
+        """The open effect of a version, as a transaction sees it."""
+        (found,) = load_open_effects(tx.connection, version_ids=[version_id])
+        return found
+
     def carry_out(self, version_id: int) -> None:
         """Complete the open effect of a version, as if its bytes had been moved."""
         effect = self.effect(version_id)
