@@ -57,8 +57,8 @@ class Checkpoint:
         folder = self._source.folder or self._snapshot()
         if not folder.is_dir():
             raise ModelUnusable(f"there is no folder {folder}; name the folder that holds the model's config.json")
-        _refuse_code(folder)
-        _require_safetensors(folder)
+        self._refuse_code(folder)
+        self._require_safetensors(folder)
         return folder
 
     @cached_property
@@ -126,6 +126,23 @@ class Checkpoint:
         except (*_LOADING, SafetensorError) as error:
             raise self.unusable(f"{loader} says: {error}") from error
 
+    def _refuse_code(self, folder: Path) -> None:
+        """Refuse a checkpoint that brings its own classes: even where the library has some, they compute another
+        thing."""
+        for path in sorted(folder.glob("*config.json")):
+            if "auto_map" in read_json(path):
+                raise self.unusable(
+                    f"it brings its own code ({path.name} has auto_map), which is never run; choose a model whose "
+                    "architecture transformers has itself"
+                )
+
+    def _require_safetensors(self, folder: Path) -> None:
+        if any(folder.glob("*.safetensors")):
+            return
+        pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
+        found = f"only {', '.join(pickled)}, and pickles are never opened" if pickled else "no weights"
+        raise self.unusable(f"it has {found}; choose a model or revision that has model.safetensors")
+
     def _snapshot(self) -> Path:
         """Give the folder of the hub's snapshot: from the local cache, or fetched if that is allowed."""
         if not self._download:
@@ -178,21 +195,3 @@ def folder_digest(folder: Path) -> str:
 def _read_paths(folder: Path) -> Iterator[Path]:
     for pattern in (*READ_FILES, *_SUBFOLDERS):
         yield from folder.glob(pattern)
-
-
-def _refuse_code(folder: Path) -> None:
-    """Refuse a checkpoint that brings its own classes: even where the library has some, they compute another thing."""
-    for path in sorted(folder.glob("*config.json")):
-        if "auto_map" in read_json(path):
-            raise ModelUnusable(
-                f"the model {folder.name} brings its own code ({path.name} has auto_map), which is never run; "
-                "choose a model whose architecture transformers has itself"
-            )
-
-
-def _require_safetensors(folder: Path) -> None:
-    if any(folder.glob("*.safetensors")):
-        return
-    pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
-    found = f"only {', '.join(pickled)}, and pickles are never opened" if pickled else "no weights"
-    raise ModelUnusable(f"the model {folder.name} has {found}; choose a revision that has model.safetensors")

@@ -323,7 +323,10 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
     folder = save_bert(tmp_path / "nli")
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(b"\x80\x04")
-    with pytest.raises(ModelUnusable, match=r"has only pytorch_model\.bin, and pickles are never opened; choose a"):
+    with pytest.raises(
+        ModelUnusable,
+        match=r"nli cannot be used: it has only pytorch_model\.bin, and pickles are never opened; choose a",
+    ):
         classify_with(folder, tmp_path)
 
 
@@ -333,7 +336,9 @@ def test_a_checkpoints_own_code_is_never_run(tmp_path: Path, name: str) -> None:
     folder = save_bert(tmp_path / "nli")
     edit_json(folder / name, auto_map={"AutoModel": "modeling_own.OwnModel"})
     (folder / "modeling_own.py").write_text("raise SystemExit('code was run')")
-    with pytest.raises(ModelUnusable, match=rf"brings its own code \({name} has auto_map\), which is never run"):
+    with pytest.raises(
+        ModelUnusable, match=rf"nli cannot be used: it brings its own code \({name} has auto_map\), which"
+    ):
         classify_with(folder, tmp_path)
 
 
