@@ -22,11 +22,7 @@ from tests.postgresql_server import running_postgresql
 
 DATABASES = ("sqlite", "postgresql")
 
-_EMPTIED = "".join(
-    f"DELETE FROM {table.name};"
-    for table in tables.metadata.sorted_tables
-    if table.name not in ("lifecycle", "chain_head")
-)
+_EMPTIED = "".join(f"DELETE FROM {table.name};" for table in tables.metadata.sorted_tables if table.name != "lifecycle")
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +137,7 @@ def empty_database(url: sa.URL) -> None:
         )
         connection.execute(
             f"BEGIN; SET LOCAL session_replication_role = replica; {_EMPTIED} "
-            f"UPDATE chain_head SET seq = 0, hash = repeat('0', 64); COMMIT".encode()
+            f"INSERT INTO chain_head VALUES (1, 0, repeat('0', 64)); COMMIT".encode()
         )
 
 

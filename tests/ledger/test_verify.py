@@ -1,0 +1,249 @@
+"""Verification: whatever is changed behind the triggers' back is found and located; what is sound is not accused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ledger.canonical import canonical_json
+from ledger.engine import Ledger
+from ledger.verify import Verification, verify_chain
+from tests.ledger.approval_world import ApprovalWorld
+from tests.ledger.raw_sql import RawSql
+
+Tamper = Callable[[RawSql, int, random.Random], int]
+"""Does damage at about this event; returns the number of the first event that does not hold any more."""
+
+
+def asleep(raw: RawSql) -> RawSql:
+    """The connection, with every trigger out of the way: what only DDL or the file's owner can do."""
+    if raw.is_sqlite:
+        for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+            raw.execute(f"DROP TRIGGER {name}")
+    else:
+        raw.execute("SET session_replication_role = replica")
+    return raw
+
+
+def verified(ledger: Ledger, page: int = 7, **more: Any) -> Verification:
+    """What the verification says, with pages so small that every boundary is met."""
+    with ledger.reading() as connection:
+        return verify_chain(connection, page=page, **more)
+
+
+@pytest.fixture
+def told(world: ApprovalWorld) -> ApprovalWorld:
+    """A ledger with some fifty events of many kinds."""
+    world.published("spring/a.jpg", "one")
+    world.published("spring/a.jpg", "two")
+    world.archived("spring/b.jpg", "three")
+    world.quarantined("spring/c.jpg", "four")
+    world.superseded("spring/d.jpg")
+    return world
+
+
+def test_nothing_is_found_in_a_sound_ledger(told: ApprovalWorld) -> None:
+    """Whole, in pages of any size; and an empty chain is sound too."""
+    ((seq, head),) = told.ask("SELECT seq, hash FROM chain_head")
+    assert {verified(told.ledger, page) for page in (1, 2, 3, 50, 10_000)} == {Verification(seq, head, None)}
+
+
+def test_an_empty_chain_is_sound(ledger: Ledger) -> None:
+    """Before the first event there is nothing to find."""
+    assert verified(ledger) == Verification(0, "0" * 64, None)
+
+
+def set_column(column: str, value: Any) -> Tamper:
+    """Change one column of one event."""
+
+    def tamper(raw: RawSql, seq: int, _: random.Random) -> int:
+        raw.execute(f"UPDATE events SET {column} = ? WHERE seq = ?", value, seq)
+        return seq
+
+    return tamper
+
+
+def flip_a_character(raw: RawSql, seq: int, dice: random.Random) -> int:
+    """Change one character of a body."""
+    ((body,),) = raw.execute("SELECT body FROM events WHERE seq = ?", seq)
+    place = dice.randrange(len(body))
+    changed = body[:place] + chr(33 + (ord(body[place]) - 32) % 90) + body[place + 1 :]
+    raw.execute("UPDATE events SET body = ? WHERE seq = ?", changed, seq)
+    return seq
+
+
+def remove(raw: RawSql, seq: int, _: random.Random) -> int:
+    """Take one event out."""
+    raw.execute("DELETE FROM events WHERE seq = ?", seq)
+    return seq
+
+
+def remove_and_close_the_gap(raw: RawSql, seq: int, _: random.Random) -> int:
+    """Take one out and move the later ones up."""
+    raw.execute("DELETE FROM events WHERE seq = ?", seq)
+    raw.execute("UPDATE events SET seq = -seq WHERE seq > ?", seq)
+    raw.execute("UPDATE events SET seq = -seq - 1 WHERE seq < 0")
+    return seq
+
+
+def swap(raw: RawSql, seq: int, _: random.Random) -> int:
+    """Exchange two neighbours."""
+    raw.execute("UPDATE events SET seq = -seq WHERE seq IN (?, ?)", seq - 1, seq)
+    raw.execute("UPDATE events SET seq = CASE seq WHEN ? THEN ? ELSE ? END WHERE seq < 0", -seq, seq - 1, seq)
+    return seq - 1
+
+
+def cut_off(raw: RawSql, seq: int, _: random.Random) -> int:
+    """Take the tail away."""
+    raw.execute("DELETE FROM events WHERE seq >= ?", seq)
+    return seq
+
+
+def forge(raw: RawSql, seq: int, _: random.Random) -> int:
+    """Rewrite the body of one event and hash it properly, columns and all."""
+    ((body,),) = raw.execute("SELECT body FROM events WHERE seq = ?", seq)
+    forged = canonical_json({**json.loads(body), "actor": "person:1"}).decode()
+    digest = hashlib.sha256(forged.encode()).hexdigest()
+    raw.execute("UPDATE events SET body = ?, hash = ?, actor = 'person:1' WHERE seq = ?", forged, digest, seq)
+    return seq + 1
+
+
+def hash_nonsense(raw: RawSql, seq: int, _: random.Random) -> int:
+    """A body that is no JSON, or no object, with its true hash."""
+    for nonsense in ("{", "[]"):
+        digest = hashlib.sha256(nonsense.encode()).hexdigest()
+        raw.execute("UPDATE events SET body = ?, hash = ? WHERE seq = ?", nonsense, digest, seq)
+    return seq
+
+
+def insert_between(raw: RawSql, seq: int, _: random.Random) -> int:
+    """Push later events on and put one of one's own in between."""
+    raw.execute("UPDATE events SET seq = -seq WHERE seq >= ?", seq)
+    raw.execute("UPDATE events SET seq = -seq + 1 WHERE seq < 0")
+    raw.execute(
+        "INSERT INTO events (seq, at, actor, action, body, hash) SELECT ?, at, actor, 'tell', body, hash "
+        "FROM events WHERE seq = ?", seq, seq - 1
+    )  # fmt: skip
+    return seq
+
+
+TAMPERINGS: dict[str, Tamper] = {
+    "actor": set_column("actor", "person:1"),
+    "action": set_column("action", "tell"),
+    "at": set_column("at", 1),
+    "version": set_column("version_id", None),
+    "from": set_column("from_state", "approved"),
+    "to": set_column("to_state", None),
+    "round": set_column("round", 99),
+    "policy": set_column("policy_sha256", "ff"),
+    "rule": set_column("rule", "anything"),
+    "reason": set_column("reason", "another one"),
+    "flow run": set_column("flow_run_id", "another"),
+    "effect": set_column("effect_id", 999),
+    "hash": set_column("hash", "ff" * 32),
+    "body": set_column("body", "{}"),
+    "character": flip_a_character,
+    "removed": remove,
+    "gap closed": remove_and_close_the_gap,
+    "reordered": swap,
+    "cut off": cut_off,
+    "forged": forge,
+    "nonsense": hash_nonsense,
+    "inserted": insert_between,
+}
+
+
+@pytest.mark.parametrize("kind", TAMPERINGS)
+def test_tampering_is_found_where_it_happened(told: ApprovalWorld, raw: RawSql, kind: str) -> None:
+    """Every kind, at several places: the first event that does not hold is named, and those before it hold."""
+    dice = random.Random(kind)  # noqa: S311 (damage that can be repeated, not a secret)
+    ((last,),) = told.ask("SELECT seq FROM chain_head")
+    asleep(raw)
+    for seq in {last, *(dice.randrange(2, last + 1) for _ in range(6))}:
+        before = raw.execute("SELECT * FROM events ORDER BY seq")
+        raw.begin()
+        first = TAMPERINGS[kind](raw, seq, dice)
+        changed = raw.execute("SELECT * FROM events ORDER BY seq") != before
+        raw.execute("COMMIT")
+        found = verified(told.ledger)
+        if changed:
+            assert found.damage is not None, (kind, seq)
+            assert (found.damage.seq, found.events) == (first, first - 1), (kind, seq, found)
+        else:
+            assert found.damage is None
+        restore(raw, before)
+    assert verified(told.ledger).damage is None
+
+
+def restore(raw: RawSql, rows: list[tuple[Any, ...]]) -> None:
+    """Put the events back as they were."""
+    raw.begin()
+    raw.execute("DELETE FROM events")
+    marks = ", ".join("?" * len(rows[0]))
+    for row in rows:
+        raw.execute(f"INSERT INTO events VALUES ({marks})", *row)
+    raw.execute("COMMIT")
+
+
+@pytest.mark.parametrize("change", ["seq = seq - 1", "hash = 'ff'", "seq = seq + 5", "seq = 0", None])
+def test_a_false_head_is_found(told: ApprovalWorld, raw: RawSql, change: str | None) -> None:
+    """The head says less, more or other than the last event, or is gone."""
+    ((last,),) = told.ask("SELECT seq FROM chain_head")
+    asleep(raw).execute(f"UPDATE chain_head SET {change}" if change else "DELETE FROM chain_head")
+    found = verified(told.ledger)
+    assert found.events == last
+    assert found.damage is not None
+    assert found.damage.seq == last + 1
+    assert found.damage.reason.startswith("cut off: ")
+
+
+def rewrite_from(raw: RawSql, seq: int) -> None:
+    """Change one event and rehash everything after it, the head included."""
+    rows = raw.execute("SELECT seq, body FROM events WHERE seq >= ? ORDER BY seq", seq)
+    ((head,),) = raw.execute("SELECT hash FROM events WHERE seq = ?", seq - 1)
+    for number, body in rows:
+        told = {**json.loads(body), "prev": head} | ({"reason": "forged"} if number == seq else {})
+        forged = canonical_json(told).decode()
+        head = hashlib.sha256(forged.encode()).hexdigest()
+        raw.execute(
+            "UPDATE events SET body = ?, hash = ?, reason = ? WHERE seq = ?", forged, head, told["reason"], number
+        )
+    raw.execute("UPDATE chain_head SET hash = ?", head)
+
+
+def test_only_seals_tell_a_whole_rewritten_chain(told: ApprovalWorld, raw: RawSql) -> None:
+    """Rehashed to the end it is sound in itself; a seal taken before says otherwise, from its event on."""
+    seals = dict(told.ask("SELECT seq, hash FROM events WHERE seq IN (5, 20, 30)"))
+    assert verified(told.ledger, sealed=seals).damage is None
+    rewrite_from(asleep(raw), 12)
+    assert verified(told.ledger).damage is None
+    found = verified(told.ledger, sealed=seals)
+    assert found.damage is not None
+    assert (found.damage.seq, found.damage.reason) == (20, "rewritten: it is not the event that was sealed")
+
+
+def test_seals_tell_a_tail_cut_off_with_its_head(told: ApprovalWorld, raw: RawSql) -> None:
+    """The chain ends soundly, but too early."""
+    seals = dict(told.ask("SELECT seq, hash FROM events WHERE seq IN (5, 30)"))
+    asleep(raw).execute("DELETE FROM events WHERE seq > 20")
+    raw.execute("UPDATE chain_head SET seq = 20, hash = (SELECT hash FROM events WHERE seq = 20)")
+    assert verified(told.ledger).damage is None
+    found = verified(told.ledger, sealed=seals)
+    assert found.damage is not None
+    assert (found.damage.seq, found.damage.reason) == (21, "cut off: event 30 was sealed")
+
+
+@pytest.mark.parametrize("ledger", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("column", ["body", "actor", "at", "hash"])
+def test_what_cannot_be_read_is_found_too(told: ApprovalWorld, raw: RawSql, column: str) -> None:
+    """SQLite takes any bytes in any column: they are damage at their event, not a crash."""
+    asleep(raw).execute(f"UPDATE events SET {column} = CAST(x'ff00fe' AS TEXT) WHERE seq = 17")
+    found = verified(told.ledger, page=10)
+    assert found.damage is not None
+    assert (found.damage.seq, found.events) == (17, 16)
+    assert found.damage.reason.startswith(("unreadable: ", "changed: "))
