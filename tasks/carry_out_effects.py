@@ -86,6 +86,9 @@ def _carry_batch(
 ) -> tuple[int, dict[str, str]]:
     reasons = held_back(resources, batch, actor, flow_run_id) if kind == "publish" else {}
     due = [one for one in batch if one.effect_id not in reasons]
+    for one in batch:
+        if one.effect_id in reasons and one.attempts:  # an attempt that died may have left its copy in the library
+            reconcile_key(resources, one.bucket, one.key)
     with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
         begin_effects(tx, (one.effect_id for one in due))
         for one in batch:

@@ -13,11 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from tasks.prefect_api import PrefectApi
+
+if TYPE_CHECKING:
+    from tests.running_stack import RunningStack
+    from tests.workplace import MakeWorkplace, Workplace
 
 READY_WITHIN_S = 120.0
 
@@ -35,7 +40,7 @@ class PrefectServer:
 def prefect_server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[PrefectServer]:
     """A Prefect server on a free loopback port with an empty SQLite database; awaited until its API is ready."""
     folder = tmp_path_factory.mktemp("prefect")
-    shutil.copy(_migrated_database(pytestconfig, folder), folder / "prefect.db")
+    shutil.copy(migrated_database(pytestconfig, folder), folder / "prefect.db")
     port = free_port()
     api_url = f"http://127.0.0.1:{port}/api"
     log = folder / "server.log"
@@ -72,6 +77,31 @@ def review_deployment(prefect_api: PrefectApi) -> str:
     return "decide-review-parked/test"
 
 
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[RunningStack]:
+    """The embedded stack with the sample policy and roster, as `signoff up` starts it."""
+    from tests.running_stack import run_stack
+
+    folder = tmp_path_factory.mktemp("signoff")
+    with run_stack(folder, migrated_database(pytestconfig, folder)) as started:
+        yield started
+
+
+@pytest.fixture
+def make_workplace(stack: RunningStack, tmp_path: Path) -> Iterator[MakeWorkplace]:
+    """Makes ledgers with buckets of their own on the session's stack."""
+    from tests.workplace import open_workplaces
+
+    with open_workplaces(stack, tmp_path) as make:
+        yield make
+
+
+@pytest.fixture
+def workplace(make_workplace: MakeWorkplace) -> Workplace:
+    """One such ledger, with the usual settings."""
+    return make_workplace()
+
+
 def free_port() -> int:
     """A loopback port that nobody listens on now."""
     with socket.socket() as probe:
@@ -79,7 +109,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _migrated_database(config: pytest.Config, folder: Path) -> Path:
+def migrated_database(config: pytest.Config, folder: Path) -> Path:
     """An empty database with Prefect's schema, made once for each version: its migrations take most of a start."""
     assert config.cache is not None
     made = config.cache.mkdir("prefect") / f"empty-{version('prefect')}.db"
