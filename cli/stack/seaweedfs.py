@@ -8,7 +8,7 @@ import shutil
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -17,6 +17,9 @@ from cli.stack.components import LOOPBACK, Component, Part, quiet_environment
 from tasks.settings import Buckets
 
 PORTS = ("master", "volume", "filer", "s3")
+_GROWTH: Final = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "2"}
+"""Volumes that a bucket takes at a time. There are as many as fit into the free disk; with the usual seven at a time
+of 1 GiB, four buckets would need a disk with 30 GiB free."""
 
 
 def write_identities(path: Path, s3: Mapping[str, Mapping[str, str]], buckets: Buckets) -> None:
@@ -59,18 +62,18 @@ def object_store(folder: Path, identities: Path, ports: Mapping[str, int]) -> Co
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         "-master.telemetry=false",
-        "-master.volumeSizeLimitMB=1024",
+        "-master.volumeSizeLimitMB=256",
         "-volume.max=0",
         "-volume.preStopSeconds=1",
     )
     return Component(
         part=Part.OBJECT_STORE,
         argv=argv,
-        environment=quiet_environment(os.environ, keep_prefect=False),
+        environment=quiet_environment(os.environ, keep_prefect=False) | _GROWTH,
         folder=folder,
         ready=lambda: _serves(ports),
         ready_within_s=90,
-        stop_within_s=20,
+        stop_within_s=6,
     )
 
 
