@@ -82,7 +82,7 @@ def declared_deployments(schedules: ScheduleSettings) -> tuple[Deployment, ...]:
         ),
         Deployment(
             "enforce_deadlines",
-            "Remind, escalate, bring about the final outcome; park again what lost its run.",
+            "Park again every review that lost its run in Prefect.",
             schedules.enforce_deadlines,
         ),
         Deployment(

@@ -84,9 +84,7 @@ class ScheduleSettings(_Section):
 
     ingest_assets: str = Field(default="*/5 * * * *", description="list, screen, route, park")
     carry_out_effects: str = Field(default="1-59/2 * * * *", description="publish, withdraw, archive what is open")
-    enforce_deadlines: str = Field(
-        default="2-59/5 * * * *", description="remind, escalate, end; park again what lost its run"
-    )
+    enforce_deadlines: str = Field(default="2-59/5 * * * *", description="park again what lost its run")
     apply_archive_policy: str = Field(default="36 2 * * *", description="plan, and apply what is approved")
     refresh_metrics: str = Field(default="18 * * * *", description="ledger to DuckDB")
 
