@@ -28,9 +28,8 @@ test: check ## every check, then every test
 	@sh tests/system_tools.sh
 	$(RUN) pytest -m "not soak" --doctest-modules --ignore=ledger/migrations $(or $(T),cli flows tasks ledger analytics classifiers policies tests)
 
-bench: $(READY) ## run one measurement: make bench B=rights
-	@test -n "$(B)" || { echo "Which one? make bench B=NAME, NAME of: $$(ls benchmarks | sed -n 's/^\([a-z].*\)\.py$$/\1/p' | tr '\n' ' ')"; exit 2; }
-	$(RUN) benchmarks.$(B)
+bench: $(READY) ## measure side by side: all, or one by make bench B=ingest
+	@set -e; for name in $(or $(B),$(basename $(notdir $(shell grep -l __main__ benchmarks/*.py)))); do $(RUN) benchmarks.$$name; done
 
 soak: $(READY) ## long random runs
 	$(RUN) pytest -m soak --timeout 0 $(T)
