@@ -52,6 +52,12 @@ class Ledger:
             with snapshot.begin():
                 yield snapshot
 
+    @contextmanager
+    def migrating(self) -> Iterator[sa.Connection]:
+        """One transaction that may change the schema: all of it or nothing. Raises `LedgerBusy` (transient)."""
+        with _in_our_words(), self.engine.begin() as connection:
+            yield connection
+
     def close(self) -> None:
         """Return every connection."""
         self.engine.dispose()

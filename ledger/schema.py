@@ -19,10 +19,11 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 def upgrade_ledger(ledger: Ledger) -> tuple[str | None, str]:
     """Run the missing migrations in one transaction; returns the revision before and after.
 
-    Raises `LedgerSchemaMismatch` when the database was written by a newer Signoff.
+    Two starts at once: one migrates, the other waits and finds nothing to do. Raises `LedgerSchemaMismatch` when the
+    database was written by a newer Signoff, and `LedgerBusy` (transient).
     """
-    with ledger.engine.begin() as connection:
-        if not ledger.is_sqlite:  # two starts at once: one migrates, the other waits and finds nothing to do
+    with ledger.migrating() as connection:
+        if not ledger.is_sqlite:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7306012019)"))
         before = _present(connection)
         script = ScriptDirectory.from_config(_config())

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
@@ -88,23 +89,20 @@ def new_ledger(
 
 
 @pytest.fixture(scope="session")
-def reused_postgresql(new_ledger: Callable[[str], Ledger]) -> sa.URL:
-    """The database that test after test empties and uses."""
-    ledger = new_ledger("postgresql")
-    ledger.close()
-    return ledger.url
+def reused_ledger(new_ledger: Callable[[str], Ledger]) -> Callable[[str], Ledger]:
+    """One ledger for each database that test after test empties and uses: its engine keeps the statements compiled."""
+    return lru_cache(new_ledger)
 
 
 @pytest.fixture(params=DATABASES)
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+def ledger(request: pytest.FixtureRequest, reused_ledger: Callable[[str], Ledger]) -> Iterator[Ledger]:
     """An empty ledger at the present schema, on either database."""
-    if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "ledger.db")
-        made = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    made = reused_ledger(request.param)
+    made.close()
+    if made.is_sqlite:
+        restore_file(request.getfixturevalue("sqlite_template"), Path(made.url.database or ""))
     else:
-        url: sa.URL = request.getfixturevalue("reused_postgresql")
-        empty_database(url)
-        made = Ledger(_address(url))
+        empty_database(made.url)
     yield made
     made.close()
 
@@ -120,6 +118,13 @@ def raw(ledger: Ledger) -> Iterator[RawSql]:
     """A plain connection of the database's own driver, without anything that Signoff sets up."""
     with RawSql(ledger.url) as made:
         yield made
+
+
+def restore_file(template: Path, path: Path) -> None:
+    """Make a SQLite ledger what its template is."""
+    for tail in ("-wal", "-shm"):
+        path.with_name(path.name + tail).unlink(missing_ok=True)
+    shutil.copy(template, path)
 
 
 def create_database(server: sa.URL, name: str, template: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -36,20 +37,52 @@ def verified(ledger: Ledger, page: int = 7, **more: Any) -> Verification:
         return verify_chain(connection, page=page, **more)
 
 
-@pytest.fixture
-def told(world: ApprovalWorld) -> ApprovalWorld:
-    """A ledger with some fifty events of many kinds."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A ledger with some fifty events, a connection on which no trigger wakes, and the chain as it was."""
+
+    ledger: Ledger
+    raw: RawSql
+    events: list[tuple[Any, ...]]
+    head: tuple[Any, ...]
+
+    def restore(self) -> None:
+        """Put the chain back as it was."""
+        self.raw.begin()
+        self.raw.execute("DELETE FROM events")
+        self.raw.execute("DELETE FROM chain_head")
+        for table, rows in (("events", self.events), ("chain_head", [self.head])):
+            marks = ", ".join("?" * len(rows[0]))
+            for row in rows:
+                self.raw.execute(f"INSERT INTO {table} VALUES ({marks})", *row)
+        self.raw.execute("COMMIT")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def written(request: pytest.FixtureRequest, new_ledger: Callable[[str], Ledger]) -> Iterator[Told]:
+    """That ledger, written once for this module."""
+    world = ApprovalWorld(new_ledger(request.param))
     world.published("spring/a.jpg", "one")
     world.published("spring/a.jpg", "two")
     world.archived("spring/b.jpg", "three")
     world.quarantined("spring/c.jpg", "four")
     world.superseded("spring/d.jpg")
-    return world
+    with RawSql(world.ledger.url) as raw:
+        events = raw.execute("SELECT * FROM events ORDER BY seq")
+        (head,) = raw.execute("SELECT * FROM chain_head")
+        yield Told(world.ledger, asleep(raw), events, head)
 
 
-def test_nothing_is_found_in_a_sound_ledger(told: ApprovalWorld) -> None:
+@pytest.fixture
+def told(written: Told) -> Iterator[Told]:
+    """That ledger, whole again after each test."""
+    yield written
+    written.restore()
+
+
+def test_nothing_is_found_in_a_sound_ledger(told: Told) -> None:
     """Whole, in pages of any size; and an empty chain is sound too."""
-    ((seq, head),) = told.ask("SELECT seq, hash FROM chain_head")
+    _, seq, head = told.head
     assert {verified(told.ledger, page) for page in (1, 2, 3, 50, 10_000)} == {Verification(seq, head, None)}
 
 
@@ -159,42 +192,30 @@ TAMPERINGS: dict[str, Tamper] = {
 
 
 @pytest.mark.parametrize("kind", TAMPERINGS)
-def test_tampering_is_found_where_it_happened(told: ApprovalWorld, raw: RawSql, kind: str) -> None:
+def test_tampering_is_found_where_it_happened(told: Told, kind: str) -> None:
     """Every kind, at several places: the first event that does not hold is named, and those before it hold."""
     dice = random.Random(kind)  # noqa: S311 (damage that can be repeated, not a secret)
-    ((last,),) = told.ask("SELECT seq FROM chain_head")
-    asleep(raw)
+    _, last, _ = told.head
     for seq in {last, *(dice.randrange(2, last + 1) for _ in range(6))}:
-        before = raw.execute("SELECT * FROM events ORDER BY seq")
-        raw.begin()
-        first = TAMPERINGS[kind](raw, seq, dice)
-        changed = raw.execute("SELECT * FROM events ORDER BY seq") != before
-        raw.execute("COMMIT")
+        told.raw.begin()
+        first = TAMPERINGS[kind](told.raw, seq, dice)
+        is_changed = told.raw.execute("SELECT * FROM events ORDER BY seq") != told.events
+        told.raw.execute("COMMIT")
         found = verified(told.ledger)
-        if changed:
+        if is_changed:
             assert found.damage is not None, (kind, seq)
             assert (found.damage.seq, found.events) == (first, first - 1), (kind, seq, found)
         else:
             assert found.damage is None
-        restore(raw, before)
+        told.restore()
     assert verified(told.ledger).damage is None
 
 
-def restore(raw: RawSql, rows: list[tuple[Any, ...]]) -> None:
-    """Put the events back as they were."""
-    raw.begin()
-    raw.execute("DELETE FROM events")
-    marks = ", ".join("?" * len(rows[0]))
-    for row in rows:
-        raw.execute(f"INSERT INTO events VALUES ({marks})", *row)
-    raw.execute("COMMIT")
-
-
 @pytest.mark.parametrize("change", ["seq = seq - 1", "hash = 'ff'", "seq = seq + 5", "seq = 0", None])
-def test_a_false_head_is_found(told: ApprovalWorld, raw: RawSql, change: str | None) -> None:
+def test_a_false_head_is_found(told: Told, change: str | None) -> None:
     """The head says less, more or other than the last event, or is gone."""
-    ((last,),) = told.ask("SELECT seq FROM chain_head")
-    asleep(raw).execute(f"UPDATE chain_head SET {change}" if change else "DELETE FROM chain_head")
+    _, last, _ = told.head
+    told.raw.execute(f"UPDATE chain_head SET {change}" if change else "DELETE FROM chain_head")
     found = verified(told.ledger)
     assert found.events == last
     assert found.damage is not None
@@ -216,33 +237,33 @@ def rewrite_from(raw: RawSql, seq: int) -> None:
     raw.execute("UPDATE chain_head SET hash = ?", head)
 
 
-def test_only_seals_tell_a_whole_rewritten_chain(told: ApprovalWorld, raw: RawSql) -> None:
+def test_only_seals_tell_a_whole_rewritten_chain(told: Told) -> None:
     """Rehashed to the end it is sound in itself; a seal taken before says otherwise, from its event on."""
-    seals = dict(told.ask("SELECT seq, hash FROM events WHERE seq IN (5, 20, 30)"))
+    seals = dict(told.raw.execute("SELECT seq, hash FROM events WHERE seq IN (5, 20, 30)"))
     assert verified(told.ledger, sealed=seals).damage is None
-    rewrite_from(asleep(raw), 12)
+    rewrite_from(told.raw, 12)
     assert verified(told.ledger).damage is None
     found = verified(told.ledger, sealed=seals)
     assert found.damage is not None
     assert (found.damage.seq, found.damage.reason) == (20, "rewritten: it is not the event that was sealed")
 
 
-def test_seals_tell_a_tail_cut_off_with_its_head(told: ApprovalWorld, raw: RawSql) -> None:
+def test_seals_tell_a_tail_cut_off_with_its_head(told: Told) -> None:
     """The chain ends soundly, but too early."""
-    seals = dict(told.ask("SELECT seq, hash FROM events WHERE seq IN (5, 30)"))
-    asleep(raw).execute("DELETE FROM events WHERE seq > 20")
-    raw.execute("UPDATE chain_head SET seq = 20, hash = (SELECT hash FROM events WHERE seq = 20)")
+    seals = dict(told.raw.execute("SELECT seq, hash FROM events WHERE seq IN (5, 30)"))
+    told.raw.execute("DELETE FROM events WHERE seq > 20")
+    told.raw.execute("UPDATE chain_head SET seq = 20, hash = (SELECT hash FROM events WHERE seq = 20)")
     assert verified(told.ledger).damage is None
     found = verified(told.ledger, sealed=seals)
     assert found.damage is not None
     assert (found.damage.seq, found.damage.reason) == (21, "cut off: event 30 was sealed")
 
 
-@pytest.mark.parametrize("ledger", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("written", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("column", ["body", "actor", "at", "hash"])
-def test_what_cannot_be_read_is_found_too(told: ApprovalWorld, raw: RawSql, column: str) -> None:
+def test_what_cannot_be_read_is_found_too(told: Told, column: str) -> None:
     """SQLite takes any bytes in any column: they are damage at their event, not a crash."""
-    asleep(raw).execute(f"UPDATE events SET {column} = CAST(x'ff00fe' AS TEXT) WHERE seq = 17")
+    told.raw.execute(f"UPDATE events SET {column} = CAST(x'ff00fe' AS TEXT) WHERE seq = 17")
     found = verified(told.ledger, page=10)
     assert found.damage is not None
     assert (found.damage.seq, found.events) == (17, 16)

@@ -1,0 +1,156 @@
+"""The schema: migrated once, whole or not at all, the same as the tables say, and never downwards."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from ledger import schema, tables
+from ledger.engine import Ledger
+from ledger.errors import LedgerSchemaMismatch
+from ledger.schema import check_ledger, upgrade_ledger
+from policies.lifecycle import TRANSITIONS
+from tests.ledger.conftest import create_database
+from tests.ledger.other_processes import run_together, upgrade_together
+from tests.ledger.raw_sql import REFUSED, RawSql
+
+HEAD = "0001"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """A database without any table."""
+    if request.param == "sqlite":
+        made = Ledger(f"sqlite:///{tmp_path / 'new.db'}")
+    else:
+        server: sa.URL = request.getfixturevalue("postgresql_server")
+        name = f"empty_{request.node.name.replace('[', '_').replace(']', '')}"[:60]
+        create_database(server, name, "template1")
+        made = Ledger(server.set(database=name).render_as_string(hide_password=False))
+    yield made
+    made.close()
+
+
+def test_an_empty_database_is_upgraded_once(empty: Ledger) -> None:
+    """From nothing to the head; then there is nothing to do; before, opening it says what to do."""
+    with pytest.raises(LedgerSchemaMismatch, match="the ledger is at schema none"):
+        check_ledger(empty)
+    assert upgrade_ledger(empty) == (None, HEAD)
+    assert upgrade_ledger(empty) == (HEAD, HEAD)
+    check_ledger(empty)
+
+
+def test_migrations_make_what_the_tables_say(ledger: Ledger) -> None:
+    """The frozen migrations, all of them, give the tables, columns, indexes and keys that the code works with."""
+    with ledger.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        assert compare_metadata(context, tables.metadata) == []
+        made = {table: _columns(connection, table) for table in sorted(tables.metadata.tables)}
+    assert made == {name: _declared(table) for name, table in sorted(tables.metadata.tables.items())}
+
+
+def _columns(connection: sa.Connection, table: str) -> dict[str, tuple[str, bool]]:
+    found = sa.inspect(connection).get_columns(table)
+    return {one["name"]: (_kind(one["type"]), bool(one["nullable"])) for one in found}
+
+
+def _declared(table: sa.Table) -> dict[str, tuple[str, bool]]:
+    return {one.name: (_kind(one.type), bool(one.nullable)) for one in table.columns}
+
+
+def _kind(type_: sa.types.TypeEngine[object]) -> str:
+    kinds = {"Boolean": sa.Boolean, "Integer": (sa.Integer, tables.Instant), "Text": sa.String, "Float": sa.Float}
+    return next(name for name, kind in kinds.items() if isinstance(type_, kind))
+
+
+def test_constraints_have_the_same_names(ledger: Ledger, tmp_path: Path) -> None:
+    """Checks and keys of the migrated database are those of the declared tables: a later migration can name them."""
+    declared = sa.create_engine(f"sqlite:///{tmp_path / 'declared.db'}")
+    tables.metadata.create_all(declared)
+    with ledger.reading() as connection, declared.connect() as other:
+        for table in tables.metadata.tables:
+            for ask in ("get_check_constraints", "get_unique_constraints", "get_foreign_keys"):
+                names = [
+                    sorted(str(one["name"]) for one in getattr(sa.inspect(where), ask)(table))
+                    for where in (connection, other)
+                ]
+                assert names[0] == names[1], (table, ask)
+    declared.dispose()
+
+
+def test_the_lifecycle_in_the_database_is_the_one_in_the_code(ledger: Ledger) -> None:
+    """Every step of the policies' lifecycle, and no other."""
+    with ledger.reading() as connection:
+        rows = connection.execute(sa.text("SELECT from_state, action, to_state FROM lifecycle")).all()
+    assert {tuple(row) for row in rows} == {(t.from_state, str(t.action), str(t.to_state)) for t in TRANSITIONS}
+
+
+def test_a_newer_database_is_refused(ledger: Ledger, raw: RawSql) -> None:
+    """It is neither upgraded nor used, and nothing is changed."""
+    raw.execute("UPDATE alembic_version SET version_num = '9999'")
+    try:
+        with pytest.raises(LedgerSchemaMismatch, match=r"at schema 9999, which this version .* Use the newer Signoff"):
+            upgrade_ledger(ledger)
+        with pytest.raises(LedgerSchemaMismatch, match="the ledger is at schema 9999"):
+            check_ledger(ledger)
+        assert raw.execute("SELECT version_num FROM alembic_version") == [("9999",)]
+    finally:
+        raw.execute(f"UPDATE alembic_version SET version_num = '{HEAD}'")
+
+
+@pytest.fixture
+def with_a_second_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a later migration behind the present ones, in a copy of their folder."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(schema._MIGRATIONS, folder)
+
+    def put(body: str) -> None:
+        (folder / "versions" / "0002_later.py").write_text(
+            '"""Later."""\nimport sqlalchemy as sa\nfrom alembic import op\n\n'
+            f'revision = "0002"\ndown_revision = "0001"\n\n\ndef upgrade():\n    {body}\n'
+        )
+        monkeypatch.setattr(schema, "_MIGRATIONS", folder)
+
+    return put
+
+
+def test_a_later_migration_follows(empty: Ledger, with_a_second_migration: Callable[[str], None]) -> None:
+    """A ledger at the baseline gets the next one; a new one gets both; the older program refuses it then."""
+    assert upgrade_ledger(empty) == (None, HEAD)
+    with_a_second_migration("op.add_column('holds', sa.Column('remark', sa.Text()))")
+    assert upgrade_ledger(empty) == (HEAD, "0002")
+    with empty.reading() as connection:
+        assert "remark" in _columns(connection, "holds")
+
+
+def test_a_migration_that_fails_leaves_nothing(empty: Ledger, with_a_second_migration: Callable[[str], None]) -> None:
+    """Half a migration is none: neither its tables nor its number remain, and the next start may try again."""
+    with_a_second_migration("op.create_table('half', sa.Column('x', sa.Text())); raise ZeroDivisionError")
+    with pytest.raises(ZeroDivisionError):
+        upgrade_ledger(empty)
+    with empty.reading() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+    with_a_second_migration("op.create_table('half', sa.Column('x', sa.Text()))")
+    assert upgrade_ledger(empty) == (None, "0002")
+
+
+def test_two_starts_at_once(empty: Ledger) -> None:
+    """Three processes upgrade the same empty database: one does it, the others wait and find it done."""
+    url = empty.url.render_as_string(hide_password=False)
+    told = run_together(upgrade_together, [(url,)] * 3)
+    assert sorted(told, key=str) == [(HEAD, HEAD), (HEAD, HEAD), (None, HEAD)]
+
+
+@pytest.mark.parametrize("ledger", ["sqlite"], indirect=True)
+def test_the_file_refuses_without_our_settings(ledger: Ledger, raw: RawSql) -> None:
+    """A plain connection has foreign keys off; the triggers of the file hold all the same."""
+    assert raw.execute("PRAGMA foreign_keys") == [(0,)]
+    with pytest.raises(REFUSED, match="signoff: rule 1"):
+        raw.execute("DELETE FROM chain_head")
+    assert ledger.is_sqlite
