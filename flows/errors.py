@@ -23,3 +23,17 @@ class ShardsFailed(FlowError):
 
     def __reduce__(self) -> tuple[type[ShardsFailed], tuple[dict[int, str]]]:
         return (type(self), (self.failures,))
+
+
+class TaskRunnerUnknown(FlowError):
+    """The settings name a task runner that cannot be made."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(
+            f"ingest.task_runner is {name!r}, which is no Prefect task runner ({problem}); allowed are 'processes', or "
+            "'module:Class' of an installed one, such as 'prefect_dask:DaskTaskRunner'"
+        )
+        self.name, self.problem = name, problem
+
+    def __reduce__(self) -> tuple[type[TaskRunnerUnknown], tuple[str, str]]:
+        return (type(self), (self.name, self.problem))

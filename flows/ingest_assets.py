@@ -32,7 +32,7 @@ def ingest_assets() -> None:
     contracts = step(import_contracts, "import-contracts")(resources, ACTOR, run_id)
     plan = step(list_intake, "list-intake")(resources)
     logger.info("%d objects listed, %d unchanged, %d shards", plan.listed, plan.unchanged, len(plan.shards))
-    summaries, failures = run_shards(plan.shards, resources.settings.ingest.processes, run_id)
+    summaries, failures = run_shards(plan.shards, resources.settings.ingest, run_id)
     step(bundle_reviews, "open-reviews")(resources, ACTOR, run_id)
     parked = step(park_reviews, "park-reviews")(resources, ACTOR, run_id)
     effects = step(carry_out, "carry-out-effects")(resources, ACTOR, run_id)

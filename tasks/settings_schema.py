@@ -18,6 +18,10 @@ DEFAULT: Final = "default"
 """The origin of a value that nobody set."""
 
 
+LOCAL_PROCESSES: Final = "processes"
+"""The task runner that needs nothing but this machine."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,9 +72,12 @@ class IngestSettings(_Section):
     """What is listed, and how the listing is cut into shards."""
 
     prefix: str = Field(default="", description="only keys of the intake bucket that begin so")
-    shard_size: int = Field(default=256, ge=1, description="assets a shard, at most")
+    shard_size: int = Field(default=500, ge=1, description="assets a shard, at most")
     shard_bytes: int = Field(
         default=512 * 1024**2, ge=1, description="bytes a shard, at most; one larger asset is a shard"
+    )
+    task_runner: str = Field(
+        default=LOCAL_PROCESSES, description="processes, or module:Class of a Prefect task runner for a cluster"
     )
     processes: int = Field(default=2, ge=1, description="shards screened at once on this machine")
     inspect: bool = Field(
