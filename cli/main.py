@@ -21,7 +21,7 @@ app = typer.Typer(
     name="signoff",
     help="Content approval on Prefect: screen, review, publish, archive, and know who decided what.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 
