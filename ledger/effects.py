@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,6 +47,16 @@ class Carried:
 
     effect: Effect
     result: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelledAttempt:
+    """A publish effect that was cancelled after an attempt: its bytes may lie in the library under this key."""
+
+    effect_id: int
+    bucket: str
+    key: str
+    closed_at: datetime
 
 
 def open_effects(
@@ -136,22 +147,25 @@ def load_open_effects(
     return [Effect(**row._mapping) for row in connection.execute(query)]
 
 
-def begin_effects(tx: Transaction, effect_ids: Iterable[int]) -> None:
-    """Count an attempt before storage is touched, so that a cancelled effect tells whether bytes may lie about."""
+def begin_effects(tx: Transaction, effect_ids: Iterable[int]) -> set[int]:
+    """Count an attempt before storage is touched, so that a cancelled effect tells whether bytes may lie about.
+
+    Returns those that are still open: only these may be carried out.
+    """
     effects = tables.effects
+    begun: set[int] = set()
     for batch in batches(effect_ids):
-        tx.connection.execute(
-            effects.update()
-            .where(effects.c.effect_id.in_(batch), effects.c.status == "open")
-            .values(attempts=effects.c.attempts + 1)
-        )
+        is_open = sa.and_(effects.c.effect_id.in_(batch), effects.c.status == "open")
+        begun.update(tx.connection.scalars(sa.select(effects.c.effect_id).where(is_open)))
+        tx.connection.execute(effects.update().where(is_open).values(attempts=effects.c.attempts + 1))
+    return begun
 
 
-def cancelled_attempts(connection: sa.Connection) -> list[tuple[int, str, str]]:
-    """(effect, bucket, key) of publish effects that were cancelled after an attempt and not cleared up yet."""
+def cancelled_attempts(connection: sa.Connection) -> list[CancelledAttempt]:
+    """Publish effects that were cancelled after an attempt and are not cleared up yet."""
     effects, versions, assets = tables.effects, tables.versions, tables.assets
     query = (
-        sa.select(effects.c.effect_id, assets.c.bucket, assets.c.key)
+        sa.select(effects.c.effect_id, assets.c.bucket, assets.c.key, effects.c.closed_at)
         .join(versions, versions.c.version_id == effects.c.version_id)
         .join(assets, assets.c.asset_id == versions.c.asset_id)
         .where(
@@ -161,7 +175,7 @@ def cancelled_attempts(connection: sa.Connection) -> list[tuple[int, str, str]]:
             effects.c.result.is_(None),
         )
     )
-    return [(row.effect_id, row.bucket, row.key) for row in connection.execute(query)]
+    return [CancelledAttempt(**row._mapping) for row in connection.execute(query)]
 
 
 def note_cleared(tx: Transaction, effect_id: int, result: Mapping[str, Any]) -> None:

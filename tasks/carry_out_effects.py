@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from ledger.effects import (
@@ -22,9 +23,18 @@ from ledger.effects import (
     note_failure,
     published_custody,
 )
-from ledger.errors import StaleVersion
+from ledger.errors import RuleBroken, StaleVersion
 from ledger.transaction import Transaction
-from tasks.errors import PermanentError, StorageRefused
+from tasks.errors import (
+    CustodyBroken,
+    NotRestored,
+    ObjectChanged,
+    ObjectMissing,
+    PermanentError,
+    PublicationUndone,
+    StorageRefused,
+    TransientError,
+)
 from tasks.hold_back import held_back
 from tasks.resources import Resources
 from tasks.storage import Place
@@ -34,6 +44,9 @@ COPIES: Final = 8
 
 BATCH: Final = 200
 """Effects that are marked in one transaction: what a crash makes the next sweep do again, at most."""
+
+ATTEMPT_ENDS_WITHIN: Final = timedelta(hours=1)
+"""No attempt goes on for longer than this after its effect was cancelled."""
 
 _KINDS: Final = ("withdraw", "publish", "archive")
 _COMPLETE: Final[Mapping[str, Callable[[Transaction, Sequence[Carried]], None]]] = {
@@ -62,53 +75,71 @@ def carry_out(
     """Carry out open effects, of `version_ids` only if given, and none larger than `max_bytes`.
 
     An attempt is counted first, then the bytes are moved and verified, then the ledger is marked. What fails stays open
-    with its reason; a storage that is away ends the sweep with `StorageAway` (transient).
+    with its reason, and stops nothing else: where the storage is away for some objects the others are still marked, and
+    `StorageAway` (transient) is raised at the end; a batch in which nothing could be done ends the sweep with it.
     """
     wanted = None if version_ids is None else list(version_ids)
     done: Counter[str] = Counter()
     held: dict[str, str] = {}
+    away: TransientError | None = None
     if wanted is None:
-        _clear_cancelled(resources, actor, flow_run_id)
+        held.update(_clear_cancelled(resources, actor, flow_run_id))
     for kind in _KINDS:
         with resources.ledger.reading() as connection:
             effects = load_open_effects(connection, [kind], version_ids=wanted)
         effects = [one for one in effects if max_bytes is None or one.size_bytes <= max_bytes]
         for start in range(0, len(effects), BATCH):
-            batch = effects[start : start + BATCH]
-            count, reasons = _carry_batch(resources, kind, batch, actor, flow_run_id)
-            done[kind] += count
-            held.update(reasons)
+            carried = _carry_batch(resources, kind, effects[start : start + BATCH], actor, flow_run_id)
+            done[kind] += carried.done
+            held.update(carried.held)
+            away = away or carried.away
+            if carried.away is not None and not carried.done:
+                raise carried.away
+    if away is not None:
+        raise away
     return EffectsSummary({kind: count for kind, count in done.items() if count}, held)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """How many effects were marked, why others stay open (key → reason), and what was away for some, if anything."""
+
+    done: int
+    held: Mapping[str, str]
+    away: TransientError | None
 
 
 def _carry_batch(
     resources: Resources, kind: str, batch: Sequence[Effect], actor: str, flow_run_id: str | None
-) -> tuple[int, dict[str, str]]:
+) -> _Batch:
     reasons = held_back(resources, batch, actor, flow_run_id) if kind == "publish" else {}
-    due = [one for one in batch if one.effect_id not in reasons]
     for one in batch:
         if one.effect_id in reasons and one.attempts:  # an attempt that died may have left its copy in the library
-            reconcile_key(resources, one.bucket, one.key)
+            reasons[one.effect_id] += _taken_back(resources, one)
     with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
-        begin_effects(tx, (one.effect_id for one in due))
+        begun = begin_effects(tx, (one.effect_id for one in batch if one.effect_id not in reasons))
         for one in batch:
             if one.effect_id in reasons:
                 note_failure(tx, one, reasons[one.effect_id])
-    carried: list[Carried] = []
+    due = [one for one in batch if one.effect_id in begun]
     with ThreadPoolExecutor(COPIES, thread_name_prefix=kind) as pool:
-        for one, outcome in zip(due, pool.map(lambda effect: _attempt(resources, kind, effect), due), strict=True):
-            if isinstance(outcome, str):
-                reasons[one.effect_id] = outcome
-                with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
-                    note_failure(tx, one, outcome)
-            else:
-                carried.append(Carried(one, outcome))
-    completed = _complete(resources, kind, carried, actor, flow_run_id)
-    return completed, {one.key: reasons[one.effect_id] for one in batch if one.effect_id in reasons}
+        outcomes = list(zip(due, pool.map(lambda effect: _attempt(resources, kind, effect), due), strict=True))
+    failed = {one.effect_id: outcome for one, outcome in outcomes if isinstance(outcome, str)}
+    carried = [Carried(one, outcome) for one, outcome in outcomes if isinstance(outcome, dict)]
+    done, refused = _complete(resources, kind, carried, actor, flow_run_id)
+    failed.update(refused)
+    if failed:
+        with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
+            for one in due:
+                if one.effect_id in failed:
+                    note_failure(tx, one, failed[one.effect_id])
+    reasons.update(failed)
+    away = next((outcome for _, outcome in outcomes if isinstance(outcome, TransientError)), None)
+    return _Batch(done, {one.key: reasons[one.effect_id] for one in batch if one.effect_id in reasons}, away)
 
 
-def _attempt(resources: Resources, kind: str, effect: Effect) -> dict[str, Any] | str:
-    """What was done, or why it could not be; transient trouble is raised."""
+def _attempt(resources: Resources, kind: str, effect: Effect) -> dict[str, Any] | str | TransientError:
+    """What was done, or why it could not be; trouble that may pass is handed back, for the others go on."""
     try:
         if kind == "publish":
             return publish_bytes(resources, effect)
@@ -118,12 +149,14 @@ def _attempt(resources: Resources, kind: str, effect: Effect) -> dict[str, Any] 
         return archive_bytes(resources, effect)
     except PermanentError as error:
         return str(error)
+    except TransientError as error:
+        return error
 
 
 def publish_bytes(resources: Resources, effect: Effect) -> dict[str, Any]:
     """Copy the approved bytes into the library and read them back; a copy that differs is removed again.
 
-    Raises `CustodyBroken`, `ObjectMissing`, `ObjectChanged`, `StorageRefused`, `StorageAway`.
+    Raises `PublicationUndone`, `ObjectMissing`, `ObjectChanged`, `StorageRefused`, `StorageAway`.
     """
     storage, library = resources.storage, resources.storage.buckets.library
     source = Place(effect.custody_bucket, effect.custody_key, effect.custody_version, effect.custody_etag)
@@ -131,16 +164,15 @@ def publish_bytes(resources: Resources, effect: Effect) -> dict[str, Any]:
     copied = storage.copy(source, library, effect.key, size_bytes=effect.size_bytes, media_type=media_type)
     try:
         storage.fetch_exactly_these(Place(library, effect.key, etag=copied.etag), effect.sha256)
-    except PermanentError:
-        reconcile_key(resources, effect.bucket, effect.key)
-        raise
+    except PermanentError as error:
+        raise PublicationUndone(str(error) + _taken_back(resources, effect)) from error
     return {"bucket": library, "key": effect.key, "etag": copied.etag, "sha256": effect.sha256}
 
 
 def archive_bytes(resources: Resources, effect: Effect) -> dict[str, Any]:
     """Copy a version's bytes into the archive bucket and read them back: archived is what came back equal.
 
-    Raises as `publish_bytes` does.
+    Raises `CustodyBroken`, `ObjectMissing`, `ObjectChanged`, `StorageRefused`, `StorageAway`.
     """
     storage, archive = resources.storage, resources.storage.buckets.archive
     source = Place(effect.custody_bucket, effect.custody_key, effect.custody_version, effect.custody_etag)
@@ -167,53 +199,110 @@ def archive_bytes(resources: Resources, effect: Effect) -> dict[str, Any]:
 
 
 def reconcile_key(resources: Resources, bucket: str, key: str) -> str:
-    """Make the library hold under `key` what the ledger says is published there, or nothing. Returns what was done."""
-    storage, library = resources.storage, resources.storage.buckets.library
+    """Make the library hold under `key` what the ledger says is published there, or nothing. Returns what was done.
+
+    The ledger is read again afterwards: what another run published or withdrew meanwhile counts. Raises `NotRestored`
+    when the published bytes cannot be had; the library then holds nothing under the key.
+    """
+    published = _published(resources, bucket, key)
+    while True:
+        result = _put_right(resources, key, published)
+        before, published = published, _published(resources, bucket, key)
+        if (before and before.version_id) == (published and published.version_id):
+            return result
+
+
+def _published(resources: Resources, bucket: str, key: str) -> Effect | None:
     with resources.ledger.reading() as connection:
-        published = published_custody(connection, bucket, key)
+        return published_custody(connection, bucket, key)
+
+
+def _put_right(resources: Resources, key: str, published: Effect | None) -> str:
+    storage, library = resources.storage, resources.storage.buckets.library
     if published is None:
         storage.delete(library, key)
         return "removed"
+    try:
+        storage.fetch_exactly_these(Place(library, key), published.sha256)
+        return "kept"
+    except (ObjectMissing, ObjectChanged, CustodyBroken):
+        pass  # others, or none: they are put there now
     source = Place(published.custody_bucket, published.custody_key, published.custody_version, published.custody_etag)
     media_type = published.media_type or "application/octet-stream"
-    storage.copy(source, library, key, size_bytes=published.size_bytes, media_type=media_type)
+    try:
+        copied = storage.copy(source, library, key, size_bytes=published.size_bytes, media_type=media_type)
+        storage.fetch_exactly_these(Place(library, key, etag=copied.etag), published.sha256)
+    except PermanentError as error:
+        storage.delete(library, key)
+        raise NotRestored(library, key, str(error)) from error
     return "restored"
 
 
-def _complete(resources: Resources, kind: str, carried: Sequence[Carried], actor: str, flow_run_id: str | None) -> int:
-    """Mark a batch; if one of it moved meanwhile, mark one by one and take back what may not stay."""
+def _taken_back(resources: Resources, effect: Effect) -> str:
+    """Reconcile the key of an effect; what went wrong with it, to be said after the effect's own reason."""
+    try:
+        reconcile_key(resources, effect.bucket, effect.key)
+    except PermanentError as error:
+        return f"; {error}"
+    return ""
+
+
+def _complete(
+    resources: Resources, kind: str, carried: Sequence[Carried], actor: str, flow_run_id: str | None
+) -> tuple[int, dict[int, str]]:
+    """Mark a batch; if one of it moved meanwhile, mark one by one and take back what may not stay.
+
+    Returns how many were marked, and effect id → why it was not.
+    """
+    refused: dict[int, str] = {}
     if not carried:
-        return 0
+        return 0, refused
+    done = list(carried)
     try:
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
             _COMPLETE[kind](tx, carried)
-        done = list(carried)
-    except StaleVersion:
-        done = [one for one in carried if _complete_one(resources, kind, one, actor, flow_run_id)]
+    except (StaleVersion, RuleBroken):
+        done = []
+        for one in carried:
+            reason = _complete_one(resources, kind, one, actor, flow_run_id)
+            if reason is None:
+                done.append(one)
+            else:
+                refused[one.effect.effect_id] = reason
     if kind == "archive":
         _free_working_copies(resources, done)
-    return len(done)
+    return len(done), refused
 
 
-def _complete_one(resources: Resources, kind: str, one: Carried, actor: str, flow_run_id: str | None) -> bool:
+def _complete_one(resources: Resources, kind: str, one: Carried, actor: str, flow_run_id: str | None) -> str | None:
+    """Mark one effect; why it could not be marked, None if it was."""
     try:
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
             _COMPLETE[kind](tx, [one])
-    except StaleVersion:
-        if kind == "publish":
-            reconcile_key(resources, one.effect.bucket, one.effect.key)
-        return False
-    return True
+    except (StaleVersion, RuleBroken) as error:
+        return str(error) + (_taken_back(resources, one.effect) if kind != "archive" else "")
+    return None
 
 
-def _clear_cancelled(resources: Resources, actor: str, flow_run_id: str | None) -> None:
-    """Take out of the library what cancelled publications may have put there before they died."""
+def _clear_cancelled(resources: Resources, actor: str, flow_run_id: str | None) -> dict[str, str]:
+    """Take out of the library what cancelled publications may have put there; key → why that was not possible.
+
+    An attempt that began before its effect was cancelled may still be copying in another run, and die after it: each
+    such key is looked at until no attempt can be alive any more.
+    """
     with resources.ledger.reading() as connection:
         leftovers = cancelled_attempts(connection)
-    for effect_id, bucket, key in leftovers:
-        result = reconcile_key(resources, bucket, key)
-        with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
-            note_cleared(tx, effect_id, {"cleared": result})
+    problems: dict[str, str] = {}
+    for one in leftovers:
+        try:
+            result = reconcile_key(resources, one.bucket, one.key)
+        except PermanentError as error:
+            problems[one.key] = str(error)
+            continue
+        if resources.clock.now() - one.closed_at >= ATTEMPT_ENDS_WITHIN:
+            with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
+                note_cleared(tx, one.effect_id, {"cleared": result})
+    return problems
 
 
 def _free_working_copies(resources: Resources, archived: Sequence[Carried]) -> None:

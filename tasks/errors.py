@@ -160,6 +160,23 @@ class CustodyBroken(PermanentError):
         return (type(self), (self.bucket, self.key, self.expected, self.found))
 
 
+class PublicationUndone(PermanentError):
+    """What was copied into the library is not what was approved; it was taken out again."""
+
+
+class NotRestored(PermanentError):
+    """The library holds nothing under a key where something is published."""
+
+    def __init__(self, bucket: str, key: str, reason: str) -> None:
+        super().__init__(
+            f"s3://{bucket}/{key} is published, but its bytes cannot be put back, so nothing is there now: {reason}"
+        )
+        self.bucket, self.key, self.reason = bucket, key, reason
+
+    def __reduce__(self) -> tuple[type[NotRestored], tuple[str, str, str]]:
+        return (type(self), (self.bucket, self.key, self.reason))
+
+
 class PolicyRefused(PermanentError):
     """Policy and roster do not fit each other."""
 
