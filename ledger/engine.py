@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
-from ledger.errors import LedgerBusy, RuleBroken, StaleVersion
+from ledger.errors import LedgerBusy, LedgerSchemaMismatch, LedgerUnreachable, RuleBroken, StaleVersion
 from ledger.transaction import Origin, Transaction
 
 LOCK_WAIT_S = 60
@@ -36,16 +36,16 @@ class Ledger:
     def writing(self, origin: Origin) -> Iterator[Transaction]:
         """One write transaction, alone from its first statement on: writers wait for each other, readers for nobody.
 
-        Commits at the end of the block, rolls everything back if it raises. Raises `LedgerBusy` (transient),
-        `StaleVersion` and `RuleBroken` (the database's own refusals).
+        Commits at the end of the block, rolls everything back if it raises. Raises `LedgerBusy` and `LedgerUnreachable`
+        (transient), `StaleVersion` and `RuleBroken` (the database's own refusals).
         """
-        with _in_our_words(), self.engine.begin() as connection:
+        with _in_our_words(self.url), self.engine.begin() as connection:
             yield Transaction(connection, origin)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A consistent read-only snapshot; it neither waits for writers nor makes them wait."""
-        with _in_our_words(), self.engine.connect() as connection:
+        with _in_our_words(self.url), self.engine.connect() as connection:
             snapshot = connection.execution_options(signoff_reads_only=True)
             if not self.is_sqlite:
                 snapshot = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -55,7 +55,7 @@ class Ledger:
     @contextmanager
     def migrating(self) -> Iterator[sa.Connection]:
         """One transaction that may change the schema: all of it or nothing. Raises `LedgerBusy` (transient)."""
-        with _in_our_words(), self.engine.begin() as connection:
+        with _in_our_words(self.url), self.engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class Ledger:
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": LOCK_WAIT_S})
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_WAIT_S}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
@@ -87,7 +87,7 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
 
 def _postgresql_engine(url: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(url, pool_pre_ping=True)
+    engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)  # no names or comments in logs
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
@@ -98,8 +98,8 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
 
 
 @contextmanager
-def _in_our_words() -> Iterator[None]:
-    """Turn the drivers' errors into ours: busy, stale, a broken rule. Others pass as they are."""
+def _in_our_words(url: sa.URL) -> Iterator[None]:
+    """Turn the drivers' errors into ours: busy, away, empty, stale, a broken rule. Others pass as they are."""
     try:
         yield
     except DBAPIError as error:
@@ -113,9 +113,35 @@ def _in_our_words() -> Iterator[None]:
                 f"another writer held the ledger for over {LOCK_WAIT_S} s ({message.strip()}); nothing was written, "
                 "run the same again"
             ) from error
+        if _is_away(error, message):
+            raise LedgerUnreachable(
+                f"the ledger at {_shown(url)} does not answer ({_first_line(message)}); nothing was written. "
+                "Is its database up, its folder there, its disk not full? `signoff up` creates the embedded one"
+            ) from error
+        if "no such table" in message or getattr(error.orig, "sqlstate", None) == "42P01":
+            raise LedgerSchemaMismatch(
+                f"the ledger at {_shown(url)} has no tables of Signoff; `signoff up` creates them"
+            ) from error
         raise
 
 
 def _is_busy(error: DBAPIError, message: str) -> bool:
     sqlstate = getattr(error.orig, "sqlstate", None)
     return "database is locked" in message or sqlstate in {"40P01", "40001", "55P03"} or error.connection_invalidated
+
+
+def _is_away(error: DBAPIError, message: str) -> bool:
+    """No connection, or none any more; a full disk too: all of it passes without a change of what is asked."""
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    if sqlstate is None:
+        full_or_gone = ("unable to open database file", "database or disk is full", "disk I/O error")
+        return "connection failed" in message or any(one in message for one in full_or_gone)
+    return sqlstate.startswith(("08", "57P")) or sqlstate in {"53100", "53300"}
+
+
+def _first_line(message: str) -> str:
+    return message.strip().splitlines()[0] if message.strip() else "no reason was given"
+
+
+def _shown(url: sa.URL) -> str:
+    return url.set(query={}).render_as_string(hide_password=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
@@ -49,10 +50,10 @@ class Resources:
 
     @cached_property
     def prefect(self) -> PrefectApi:
-        """The Prefect API."""
+        """The Prefect API, with the password that Prefect's own clients take from the environment."""
         from tasks.prefect_api import PrefectApi
 
-        return PrefectApi(self.settings.prefect_api)
+        return PrefectApi(self.settings.prefect_api, auth_string=os.environ.get("PREFECT_API_AUTH_STRING"))
 
     def origin(self, actor: str, flow_run_id: str | None = None) -> Origin:
         """Who acts now. `actor` is `system:<flow>`, `operator:<name>` or `person:<id>`."""

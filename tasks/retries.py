@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from ledger.errors import LedgerBusy, StaleVersion
+from ledger.errors import LedgerBusy, LedgerUnreachable, StaleVersion
 from tasks.errors import TransientError
 
 RETRY_DELAYS_S: Final[list[float]] = [2, 10, 30]
 """A store or database that restarts is back within the sum of these; a longer outage is left to the next run."""
 
-TRANSIENT: Final = (TransientError, LedgerBusy, StaleVersion)
+TRANSIENT: Final = (TransientError, LedgerBusy, LedgerUnreachable, StaleVersion)
 """`StaleVersion` is among them: somebody else moved a version meanwhile, and the task reads everything anew."""
 
 

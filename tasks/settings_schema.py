@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -20,6 +20,10 @@ DEFAULT: Final = "default"
 
 LOCAL_PROCESSES: Final = "processes"
 """The task runner that needs nothing but this machine."""
+
+
+_PASSWORD_BEFORE_HOST: Final = re.compile(r"(://[^:/@\s]*):\S*@")
+_PASSWORD_IN_QUERY: Final = re.compile(r"(?i)([?&]\w*(?:password|passwd|secret)=)[^&#]*")
 
 
 class _Section(BaseModel):
@@ -242,13 +246,11 @@ def public_values(settings: Settings) -> dict[str, str | int | float | bool | No
 
 
 def hide_password(address: str) -> str:
-    """Return an address without its password.
+    """Return an address without its password, wherever it stands; one with odd characters that nobody escaped too.
 
-    >>> hide_password("postgresql://signoff:s3cret@db/ledger")
+    >>> hide_password("postgresql://signoff:s3/cr@et@db/ledger")
     'postgresql://signoff:***@db/ledger'
+    >>> hide_password("postgresql://db/ledger?user=signoff&password=s3cret")
+    'postgresql://db/ledger?user=signoff&password=***'
     """
-    try:
-        password = urlsplit(address).password
-    except ValueError:  # not an address at all
-        return address
-    return address.replace(f":{password}@", ":***@", 1) if password else address
+    return _PASSWORD_IN_QUERY.sub(r"\1***", _PASSWORD_BEFORE_HOST.sub(r"\1:***@", address))
