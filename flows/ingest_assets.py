@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from prefect import flow, get_run_logger, runtime
 
-from flows.artifacts import publish_ingest_summary
+from flows.artifacts import publish_ingest_summary, publish_waiting_reviews
 from flows.errors import ShardsFailed
 from flows.shard_runner import run_shards
 from flows.steps import step
@@ -16,7 +16,7 @@ from tasks.import_grants import import_contracts
 from tasks.list_intake import list_intake
 from tasks.open_reviews import bundle_reviews
 from tasks.park_reviews import park_reviews
-from tasks.resources import open_resources
+from tasks.resources import Resources, open_resources
 from tasks.screen_shard import ACTOR, ShardSummary
 
 
@@ -37,9 +37,20 @@ def ingest_assets() -> None:
     parked = step(park_reviews, "park-reviews")(resources, ACTOR, run_id)
     effects = step(carry_out, "carry-out-effects")(resources, ACTOR, run_id)
     publish_ingest_summary(plan, summaries, parked, effects, contracts)
+    publish_waiting_reviews(resources)
+    if summaries or effects.done:
+        refresh_warehouse(resources)
     logger.info("%s", in_words(summaries, len(parked), effects.done.get("publish", 0)))
     if failures:
         raise ShardsFailed(failures)
+
+
+def refresh_warehouse(resources: Resources) -> None:
+    """Let analysts see what this run did, without waiting for the hourly refresh."""
+    from tasks.refresh_metrics import refresh_metrics_task  # DuckDB is only loaded by runs that changed something
+
+    settings = resources.settings
+    refresh_metrics_task(settings.database_url, settings.analytics_path, resources.clock.now())
 
 
 def in_words(summaries: Sequence[ShardSummary], parked: int, published: int) -> str:
