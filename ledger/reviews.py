@@ -198,6 +198,17 @@ def parked_runs(connection: sa.Connection) -> dict[str, tuple[int, int]]:
     return {row.flow_run_id: (row.review_id, row.round) for row in connection.execute(query)}
 
 
+def ended_runs(connection: sa.Connection, since: datetime) -> list[str]:
+    """Flow run ids of rounds that were closed or replaced since then: in Prefect none of them should wait any more."""
+    parkings = tables.parkings
+    query = sa.select(parkings.c.flow_run_id).where(
+        parkings.c.status.in_(("closed", "replaced")),
+        parkings.c.closed_at >= since,
+        parkings.c.flow_run_id.is_not(None),
+    )
+    return list(connection.scalars(query.order_by(parkings.c.review_id, parkings.c.round)))
+
+
 def parking_of_run(connection: sa.Connection, flow_run_id: str) -> tuple[int, int, str] | None:
     """(review, round, status) of the round that this flow run carries, or None."""
     parkings = tables.parkings

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from ledger.errors import StaleVersion
 from ledger.reviews import Review, close_emptied_reviews, close_round, load_review, mark_parked, parkings_to_do
 from policies.review_form import form_description, form_schema
 from tasks.draw_review import draw_review, due_of
 from tasks.errors import ReviewRunLost
-from tasks.park_run import ParkedRun, close_run, park_run
+from tasks.park_run import close_run, park_run
 from tasks.resources import Resources
 
 DEPLOYMENT: Final = "decide-review/signoff"
@@ -94,7 +95,7 @@ def _park(resources: Resources, review: Review, actor: str, flow_run_id: str | N
         schema=form_schema(sheet),
         description=form_description(sheet),
     )
-    basis = _shown_basis(run) or {item.gate_id: item.basis for item in review.open_items}
+    basis = shown_basis(run.schema) or {item.gate_id: item.basis for item in review.open_items}
     with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
         mark_parked(tx, review.review_id, review.round, run.flow_run_id, basis, due)
     return ParkedReview(
@@ -117,15 +118,23 @@ def idempotency_key(review: Review) -> str:
     return f"signoff-review-{review.review_id}-{review.opened_at:%Y%m%dT%H%M%S.%f}-round-{review.round}"
 
 
+def parse_idempotency_key(key: str) -> tuple[int, int] | None:
+    """(review, round) that a key names, None if it is not one of ours.
+
+    >>> parse_idempotency_key("signoff-review-12-20261124T080000.000000-round-3")
+    (12, 3)
+    """
+    found = re.fullmatch(r"signoff-review-(\d+)-[\dT.]+-round-(\d+)", key)
+    return None if found is None else (int(found[1]), int(found[2]))
+
+
 def run_name(review: Review) -> str:
     """What the run list shows."""
     again = f" · round {review.round}" if review.round > 1 else ""
     return f"review {review.review_id} · {review.stage} · {review.collection}{again}"
 
 
-def _shown_basis(run: ParkedRun) -> dict[int, str] | None:
-    """What the form in Prefect shows, which an earlier attempt may have written."""
-    if run.schema is None:
-        return None
-    shown = run.schema.get("x-signoff", {}).get("basis", {})
+def shown_basis(schema: Mapping[str, Any] | None) -> dict[int, str]:
+    """Gate id → basis, of what a form in Prefect shows; an earlier attempt than the present one may have written it."""
+    shown = (schema or {}).get("x-signoff", {}).get("basis", {})
     return {int(gate_id): str(basis) for gate_id, basis in shown.items()}

@@ -54,7 +54,7 @@ def park_run(
     if run.is_lost:
         raise ReviewRunLost(run.flow_run_id, run.name)
     url = api.run_url(run.flow_run_id)
-    shown = None if created else _read_schema(api, run.flow_run_id)
+    shown = None if created else read_schema(api, run.flow_run_id)
     if shown is None and run.is_parked:
         if not created:
             api.delete_input(run.flow_run_id, DESCRIPTION)  # of an attempt that never became a form
@@ -68,6 +68,15 @@ def renew_description(api: PrefectApi, flow_run_id: str, description: str) -> No
     """Replace the text above the form of a parked run, whose links live shorter than the review."""
     api.delete_input(flow_run_id, DESCRIPTION)
     api.write_input(flow_run_id, DESCRIPTION, json.dumps(description))
+
+
+def read_schema(api: PrefectApi, flow_run_id: str) -> Mapping[str, Any] | None:
+    """The form of a parked run, None if it was not written yet or was deleted with its answer."""
+    text = api.read_input(flow_run_id, SCHEMA)
+    if text is None:
+        return None
+    schema = json.loads(text)
+    return schema if isinstance(schema, dict) else None
 
 
 def read_response(api: PrefectApi, flow_run_id: str) -> Any:
@@ -125,11 +134,3 @@ def _suspended(pause_key: str, timeout_at: datetime) -> dict[str, Any]:
         "run_input_keyset": _KEYSET,
     }
     return {"type": "PAUSED", "name": "Suspended", "state_details": details}
-
-
-def _read_schema(api: PrefectApi, flow_run_id: str) -> Mapping[str, Any] | None:
-    text = api.read_input(flow_run_id, SCHEMA)
-    if text is None:
-        return None
-    schema = json.loads(text)
-    return schema if isinstance(schema, dict) else None

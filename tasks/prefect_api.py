@@ -10,6 +10,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -28,12 +29,16 @@ _TEXT_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """Where a flow run stands: `type` is Prefect's (PAUSED, SCHEDULED, …), `name` what the UI shows."""
+    """Where a flow run stands: `type` is Prefect's (PAUSED, SCHEDULED, …), `name` what the UI shows.
+
+    `since` is when it came there, by the server's clock.
+    """
 
     flow_run_id: str
     type: str
     name: str
     message: str | None = None
+    since: datetime | None = None
 
     @property
     def is_parked(self) -> bool:
@@ -204,7 +209,11 @@ class PrefectApi:
 def _run_state(run: Mapping[str, Any]) -> RunState:
     state = run.get("state") or {}
     return RunState(
-        str(run["id"]), str(state.get("type", "NONE")), str(state.get("name", "none")), state.get("message")
+        flow_run_id=str(run["id"]),
+        type=str(state.get("type", "NONE")),
+        name=str(state.get("name", "none")),
+        message=state.get("message"),
+        since=datetime.fromisoformat(state["timestamp"]) if state.get("timestamp") else None,
     )
 
 

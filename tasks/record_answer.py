@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ledger.decide import Ballot, Decided, decide, note_attempt
-from ledger.reviews import Review, close_round, load_review, parking_of_run
+from ledger.errors import StaleVersion
+from ledger.reviews import Review, close_round, load_review, mark_parked, parking_of_run, parkings_to_do
 from ledger.transaction import Transaction
 from policies.review_form import Answer, read_answer
-from tasks.draw_review import draw_review
-from tasks.park_run import delete_inputs, read_response
+from tasks.draw_review import draw_review, due_of
+from tasks.park_reviews import idempotency_key, parse_idempotency_key, shown_basis
+from tasks.park_run import delete_inputs, read_response, read_schema
 from tasks.resources import Resources
 
 ACTOR = "system:decide_review"
@@ -30,23 +33,50 @@ def record_answer(resources: Resources, flow_run_id: str) -> Recorded:
     """Record the answer that a resumed run carries; everything it leads to in the ledger is one transaction.
 
     A run without a valid answer (no form, wrong person, stale round, a form of strangers) decides nothing: the attempt
-    is audited and the next round noted with the reason. Run twice, it changes nothing the second time. Raises
-    `PrefectAway` and `LedgerBusy` (transient).
+    is audited and the next round noted with the reason. Run twice, it changes nothing the second time; what a run that
+    died left unrecorded, any later call records. Raises `PrefectAway` and `LedgerBusy` (transient).
     """
-    with resources.ledger.reading() as connection:
-        parking = parking_of_run(connection, flow_run_id)
+    parking = _parking_of(resources, flow_run_id) or _mark_early(resources, flow_run_id)
     if parking is None:
         return Recorded(None, "this run belongs to no review of this ledger; nothing was decided", Decided())
     review_id, round_number, status = parking
     if status != "parked":
         with resources.ledger.writing(resources.origin(ACTOR, flow_run_id)) as tx:
             note_attempt(tx, review_id, round_number, f"the round is {status} already")
+        delete_inputs(resources.prefect, flow_run_id)
         return Recorded(review_id, f"round {round_number} is {status} already; nothing was decided", Decided())
     raw = read_response(resources.prefect, flow_run_id)
     with resources.ledger.writing(resources.origin(ACTOR, flow_run_id)) as tx:
         recorded = _judge(tx, resources, review_id, round_number, raw)
     delete_inputs(resources.prefect, flow_run_id)
     return recorded
+
+
+def _parking_of(resources: Resources, flow_run_id: str) -> tuple[int, int, str] | None:
+    with resources.ledger.reading() as connection:
+        return parking_of_run(connection, flow_run_id)
+
+
+def _mark_early(resources: Resources, flow_run_id: str) -> tuple[int, int, str] | None:
+    """Mark the round of a run that was answered between the writing of its form and its mark in the ledger.
+
+    The run's idempotency key says which round it carries; a run with another key is a stranger's.
+    """
+    run = resources.prefect.find(f"flow_runs/{flow_run_id}") or {}
+    named = parse_idempotency_key(run.get("idempotency_key") or "")
+    if named is None:
+        return None
+    with resources.ledger.reading() as connection:
+        if named not in parkings_to_do(connection):
+            return None
+        review = load_review(connection, *named)
+    if idempotency_key(review) != run["idempotency_key"]:
+        return None
+    basis = shown_basis(read_schema(resources.prefect, flow_run_id))
+    due = due_of(resources, review, resources.policy(review.policy_sha256))
+    with resources.ledger.writing(resources.origin(ACTOR, flow_run_id)) as tx, suppress(StaleVersion):
+        mark_parked(tx, review.review_id, review.round, flow_run_id, basis, due)
+    return _parking_of(resources, flow_run_id)
 
 
 def _judge(tx: Transaction, resources: Resources, review_id: int, round_number: int, raw: Any) -> Recorded:
@@ -56,7 +86,8 @@ def _judge(tx: Transaction, resources: Resources, review_id: int, round_number: 
     answer = read_answer(raw, draw_review(resources, review, pictures=False))
     if not isinstance(answer, Answer):
         reason = f"The last answer was not accepted: {answer.reason}"
-        note_attempt(tx, review_id, round_number, f"{answer.field}: {answer.reason}")
+        # the reason names people and may quote what was sent: it stays out of the chain
+        note_attempt(tx, review_id, round_number, f"not acceptable: {answer.field or 'the form'}")
         return Recorded(review_id, reason, Decided(), close_round(tx, review_id, round_number, "answered", reason))
     ballots = [Ballot(one.gate_id, str(one.decision), one.comment) for one in answer.decisions]
     decided = decide(tx, review_id, round_number, answer.person_id, answer.on_behalf_of, ballots)

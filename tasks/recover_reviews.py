@@ -1,33 +1,50 @@
-"""Find reviews whose run in Prefect was cancelled, failed or lost, and note them to be parked again."""
+"""Find reviews whose run in Prefect was cancelled, failed, lost or got stuck: take up its answer, or ask again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ledger.reviews import close_round, parked_runs
+from ledger.reviews import close_round, ended_runs, parked_runs
+from tasks.park_run import close_run, read_response
 from tasks.prefect_api import RunState
+from tasks.record_answer import record_answer
 from tasks.resources import Resources
 
+STUCK_AFTER: Final = timedelta(minutes=15)
+"""A resumed run takes seconds. One that is not done by then lost its worker, and its answer is taken up without it."""
+
+_LEFTOVERS_FOR: Final = timedelta(days=1)
 _PAGE: Final = 200
 
 
 def recover_reviews(resources: Resources, actor: str, flow_run_id: str | None = None) -> int:
-    """Note every review whose run no longer waits or works as `to park` in its next round; returns how many.
+    """See to it that every parked review waits for its reviewers; returns how many lost their run.
 
-    One call to Prefect's API for 200 waiting reviews. Raises `PrefectAway` (transient).
+    An answer that a run did not live to record is recorded now. Without one the review is noted as `to park` in its
+    next round. Runs of rounds that have ended, and still wait because Prefect was away then, are closed. One call to
+    Prefect's API for 200 waiting reviews. Raises `PrefectAway` (transient).
     """
     with resources.ledger.reading() as connection:
         parked = parked_runs(connection)
-    states = _states(resources, list(parked))
+        ended = ended_runs(connection, resources.clock.now() - _LEFTOVERS_FOR)
+    states = _states(resources, [*parked, *ended])
     lost = 0
     for run_id, (review_id, round_number) in parked.items():
         state = states.get(run_id)
+        if _left_an_answer(resources, state):
+            record_answer(resources, run_id)
+            lost += 1
+            continue
         reason = _lost_because(state)
         if reason is None:
             continue
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
             lost += close_round(tx, review_id, round_number, "replaced", reason) is not None
+    for run_id in ended:
+        if run_id in states and states[run_id].is_parked:
+            close_run(resources.prefect, run_id, "This round has ended: nothing is left to decide in it.")
     return lost
 
 
@@ -37,6 +54,17 @@ def _states(resources: Resources, run_ids: Sequence[str]) -> dict[str, RunState]
         page = run_ids[start : start + _PAGE]
         found.update({one.flow_run_id: one for one in resources.prefect.read_runs(page)})
     return found
+
+
+def _left_an_answer(resources: Resources, state: RunState | None) -> bool:
+    """Whether a run was resumed and will not record its answer any more. Who cancelled one did not mean it to count."""
+    if state is None:
+        return False
+    if state.type in {"FAILED", "CRASHED"}:
+        return read_response(resources.prefect, state.flow_run_id) is not None
+    going_on = state.type in {"SCHEDULED", "PENDING", "RUNNING"}
+    # Prefect's own instants follow the machine's clock, whatever the workflow's clock says
+    return going_on and state.since is not None and datetime.now(UTC) - state.since > STUCK_AFTER
 
 
 def _lost_because(state: RunState | None) -> str | None:
