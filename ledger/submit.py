@@ -46,7 +46,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An object that became no version, and why. It is looked at again when it changes, or `retry` is true."""
+    """An object that became no version, and why. Every later listing tries it again."""
 
     bucket: str
     key: str
@@ -111,10 +111,12 @@ def submit(tx: Transaction, arrivals: Sequence[Arrival], policy_sha256: str) -> 
 
 
 def refuse(tx: Transaction, refused: Sequence[Refused]) -> None:
-    """Record objects that could not become versions (vanished, refused by key): audited, and visible in `ls`."""
+    """Record objects that could not become versions; audited when the object or its reason is new."""
+    seen = _seen(tx, refused)
     tx.append(
         Draft("refuse_object", reason=one.reason, details={"bucket": one.bucket, "key": one.key, "etag": one.etag})
         for one in refused
+        if (last := seen.get((one.bucket, one.key))) is None or (last.etag, last.refusal) != (one.etag, one.reason)
     )
     _upsert_sightings(tx, [_sighting(one, tx.origin.at, None, one.reason) for one in refused])
 
@@ -153,7 +155,7 @@ def _known_versions(
     return numbers, known
 
 
-def _seen(tx: Transaction, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], Any]:
+def _seen(tx: Transaction, arrivals: Sequence[Arrival | Refused]) -> dict[tuple[str, str], Any]:
     sightings = tables.sightings
     found: dict[tuple[str, str], Any] = {}
     for bucket in {one.bucket for one in arrivals}:

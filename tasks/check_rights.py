@@ -17,7 +17,7 @@ from ledger.screen import ClearanceRecord
 from policies.calendars import later
 from policies.channels import Channel, UseAction
 from policies.clearance import ReasonCode
-from policies.document import IntendedUse, PolicyDocument
+from policies.document import Collection, IntendedUse, PolicyDocument, collection_for
 from policies.grant import Grant
 from policies.grants import grants_frame
 from policies.rights import QUERY_SCHEMA, check_rights, worst_use
@@ -61,16 +61,20 @@ def check_clearances(
     """Decide how each version stands over all the intended uses of its collection, by version id."""
     if not subjects:
         return {}
-    uses = {collection.name: collection.use for collection in policy.collections}
-    queries = [_query(one, use, now) for one in subjects for use in uses[one.collection]]
+    uses = {one.version_id: collection_of(policy, one.collection, one.key).use for one in subjects}
+    queries = [_query(one, use, now) for one in subjects for use in uses[one.version_id]]
     frame = pl.DataFrame(queries, schema=QUERY_SCHEMA)
     checked = check_rights(frame, grants, now, expiring_within=_window(policy, now))
-    intents = {name: _intent(collection_uses) for name, collection_uses in uses.items()}
-    collections = {one.version_id: one.collection for one in subjects}
     return {
-        row["version_id"]: _clearance(row, intents[collections[row["version_id"]]])
+        row["version_id"]: _clearance(row, _intent(uses[row["version_id"]]))
         for row in worst_use(checked).iter_rows(named=True)
     }
+
+
+def collection_of(policy: PolicyDocument, name: str, key: str) -> Collection:
+    """The collection of that name; if this policy has none (the version came under an earlier one), that of the key."""
+    named = next((one for one in policy.collections if one.name == name), None)
+    return named or collection_for(policy, key)
 
 
 def machine_processing_forbidden(

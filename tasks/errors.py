@@ -92,6 +92,20 @@ class StorageAway(TransientError):
     """The object store cannot be reached."""
 
 
+class SpoolFull(TransientError):
+    """The disk where objects are kept while they are looked into is full."""
+
+    def __init__(self, folder: Path, written_bytes: int) -> None:
+        super().__init__(
+            f"the disk of {folder} is full ({written_bytes} bytes of an object were written); free some of it, or let "
+            "TMPDIR name a larger one. Nothing is lost: the next run takes these objects up again"
+        )
+        self.folder, self.written_bytes = folder, written_bytes
+
+    def __reduce__(self) -> tuple[type[SpoolFull], tuple[Path, int]]:
+        return (type(self), (self.folder, self.written_bytes))
+
+
 class BucketUnfit(PermanentError):
     """A bucket is missing, or is not what its purpose demands."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from ledger.reader import Unscreened
-from ledger.submit import Arrival, Custody
+from ledger.submit import Arrival, Custody, Refused
 from policies.document import PolicyDocument, collection_for
-from tasks.errors import ObjectChanged, ObjectMissing
+from tasks.errors import CustodyBroken, ObjectChanged, ObjectMissing, PermanentError
 from tasks.list_intake import NewObject
 from tasks.storage import Fetched, Place, Storage
 
@@ -24,17 +24,18 @@ READERS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class FetchedObject:
-    """An object of the intake whose bytes are in custody, with its local copy."""
+    """An object of the intake whose bytes are in custody, with its local copy unless it is too large to look into."""
 
     arrival: Arrival
-    path: Path
+    path: Path | None
 
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """What could be fetched, and the keys that vanished between listing and reading."""
+    """What could be fetched, what was refused and why, and the keys that vanished between listing and reading."""
 
     fetched: tuple[FetchedObject, ...]
+    refused: tuple[Refused, ...]
     vanished: tuple[str, ...]
 
 
@@ -42,19 +43,22 @@ def fetch_objects(storage: Storage, objects: Sequence[NewObject], policy: Policy
     """Read `objects` into `spool`, hash them and take them into custody.
 
     A versioned source is referenced by version id; from any other the bytes are copied to `masters/<sha256>` of the
-    workspace and the copy is read back. An object that changed since the listing is taken as it is now. Raises
-    `StorageAway` (transient).
+    workspace and the copy is read back. An object that changed since the listing is taken as it is now; one that the
+    store refuses to give stops no other. What is larger than the policy accepts is hashed and kept nowhere here.
+    Raises `StorageAway` and `SpoolFull` (transient).
     """
     bucket = storage.buckets.intake
 
-    def one(numbered: tuple[int, NewObject]) -> FetchedObject | None:
+    def one(numbered: tuple[int, NewObject]) -> FetchedObject | Refused | None:
         number, listed = numbered
-        path = spool / f"{number}"
+        path = spool / f"{number}" if listed.size_bytes <= policy.screening.max_size else None
         try:
             fetched = storage.fetch(Place(bucket, listed.key), path)
             held = take_custody(storage, fetched)
         except (ObjectMissing, ObjectChanged):
             return None
+        except PermanentError as error:
+            return Refused(bucket, listed.key, listed.etag, listed.size_bytes, listed.modified_at, str(error))
         collection = collection_for(policy, listed.key)
         unchanged = fetched.place.etag == listed.etag
         arrival = Arrival(
@@ -71,40 +75,60 @@ def fetch_objects(storage: Storage, objects: Sequence[NewObject], policy: Policy
         return FetchedObject(arrival, path)
 
     results = _in_parallel(one, list(enumerate(objects)))
-    found = tuple(result for result in results if result is not None)
-    vanished = tuple(listed.key for listed, result in zip(objects, results, strict=True) if result is None)
-    return FetchResult(found, vanished)
+    return FetchResult(
+        fetched=tuple(result for result in results if isinstance(result, FetchedObject)),
+        refused=tuple(result for result in results if isinstance(result, Refused)),
+        vanished=tuple(listed.key for listed, result in zip(objects, results, strict=True) if result is None),
+    )
 
 
-def fetch_versions(storage: Storage, versions: Sequence[Unscreened], spool: Path) -> dict[int, Path]:
-    """Read versions from their place of custody into `spool`; returns local paths by version id.
+@dataclass(frozen=True, slots=True)
+class VersionsRead:
+    """Local paths by version id, and why the bytes of others are not there any more."""
 
-    Raises `CustodyBroken` when the bytes there are not those that were recorded.
+    paths: Mapping[int, Path]
+    lost: Mapping[int, str]
+
+
+def fetch_versions(storage: Storage, versions: Sequence[Unscreened], spool: Path) -> VersionsRead:
+    """Read versions from their place of custody into `spool`.
+
+    Bytes that are gone, or are not those that were recorded, stop no other version. Raises `StorageRefused`,
+    `StorageAway` and `SpoolFull` (transient).
     """
 
-    def one(version: Unscreened) -> tuple[int, Path]:
+    def one(version: Unscreened) -> Path | str:
         path = spool / f"version-{version.version_id}"
         place = Place(version.custody_bucket, version.custody_key, version.custody_version, version.custody_etag)
-        storage.fetch_exactly_these(place, version.sha256, path)
-        return version.version_id, path
+        try:
+            storage.fetch_exactly_these(place, version.sha256, path)
+        except (ObjectMissing, ObjectChanged, CustodyBroken) as error:
+            return f"its bytes are lost: {error}"
+        return path
 
-    return dict(_in_parallel(one, list(versions)))
+    found = list(zip(versions, _in_parallel(one, list(versions)), strict=True))
+    return VersionsRead(
+        paths={version.version_id: result for version, result in found if isinstance(result, Path)},
+        lost={version.version_id: result for version, result in found if isinstance(result, str)},
+    )
 
 
 def take_custody(storage: Storage, fetched: Fetched) -> Custody:
-    """Make sure that the bytes just read stay available: by their version id, or by a verified copy."""
+    """Make sure that the bytes just read stay available: by their version id, or by a verified copy.
+
+    A copy that is there already and holds other bytes is written anew.
+    """
     place = fetched.place
     if place.object_version:
         return Custody("referenced", place.bucket, place.key, place.object_version, place.etag or "")
-    key = f"masters/{fetched.sha256}"
-    workspace = storage.buckets.workspace
-    etag = storage.etag_of(workspace, key)
-    if etag is None:
+    workspace, key = storage.buckets.workspace, f"masters/{fetched.sha256}"
+    try:
+        copy = storage.fetch_exactly_these(Place(workspace, key), fetched.sha256)
+    except (ObjectMissing, ObjectChanged, CustodyBroken):
         copied = storage.copy(
             place, workspace, key, size_bytes=fetched.size_bytes, media_type="application/octet-stream"
         )
-        etag = copied.etag
-    copy = storage.fetch_exactly_these(Place(workspace, key, etag=etag), fetched.sha256)
+        copy = storage.fetch_exactly_these(Place(workspace, key, etag=copied.etag), fetched.sha256)
     return Custody("copied", workspace, key, copy.place.object_version, copy.place.etag or "")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,9 +14,6 @@ from classifiers.sandbox import Sandbox
 from ledger.reader import inspections_of
 from ledger.screen import InspectionRecord
 from tasks.resources import Resources
-
-UNINSPECTED = "none"
-"""The inspector of versions that were not looked into because inspection is switched off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +84,13 @@ def _by_name_only(item: ToInspect) -> Inspection:
     """What can be said without looking: the type its name announces, and that its rights were not read."""
     media_type = media_type_of_name(item.key) or UNKNOWN
     return Inspection(
-        item.sha256,
-        item.size_bytes,
-        media_type,
-        kind_of(media_type),
-        media_type,
-        embedded=unread_rights(),
+        item.sha256, item.size_bytes, media_type, kind_of(media_type), media_type, embedded=unread_rights()
     )
+
+
+def not_inspected(item: ToInspect, reason: str) -> Inspected:
+    """What is said of bytes that cannot or shall not be looked into; it is kept of this version only."""
+    return Inspected(replace(_by_name_only(item), failure=reason), None)
 
 
 def unread_rights() -> EmbeddedRights:

@@ -58,11 +58,15 @@ def list_intake(resources: Resources) -> IntakePlan:
 
 
 def changed_objects(page: Iterable[Listed], known: Mapping[str, Sighting]) -> list[NewObject]:
-    """The objects of a page that differ from what was seen last: new, replaced, or put again."""
+    """The objects of a page that differ from what was seen last: new, replaced, or put again.
+
+    What could not be taken up is tried again each time: its reason may lie outside of the object.
+    """
     return [
         NewObject(one.key, one.size_bytes, one.etag, one.modified_at)
         for one in page
         if (seen := known.get(one.key)) is None
+        or seen.refusal is not None
         or (seen.etag, seen.size_bytes, seen.modified_at) != (one.etag, one.size_bytes, one.modified_at)
     ]
 

@@ -17,7 +17,7 @@ from ledger.screen import Screened, VerdictRecord
 from policies.document import PolicyDocument
 from policies.facts import FACTS_SCHEMA
 from policies.routing import route_versions
-from tasks.check_rights import Clearance
+from tasks.check_rights import Clearance, collection_of
 from tasks.resources import Resources
 
 NEAR_BITS = 31
@@ -44,9 +44,8 @@ def route_contents(resources: Resources, screenings: Sequence[Screening], policy
         return []
     facts = _facts(resources, screenings)
     routes = route_versions(pl.DataFrame(facts, schema=FACTS_SCHEMA), policy)
-    owners = {collection.name: collection.owner for collection in policy.collections}
     return [
-        _screened(one, fact, route, policy, owners)
+        _screened(one, fact, route, policy)
         for one, fact, route in zip(screenings, facts, routes.iter_rows(named=True), strict=True)
     ]
 
@@ -98,12 +97,9 @@ def _fact(one: Screening, twins: Sequence[Any], alike: str | None) -> dict[str, 
     }
 
 
-def _screened(
-    one: Screening, fact: dict[str, Any], route: Mapping[str, Any], policy: PolicyDocument, owners: Mapping[str, str]
-) -> Screened:
+def _screened(one: Screening, fact: dict[str, Any], route: Mapping[str, Any], policy: PolicyDocument) -> Screened:
     verdict = one.verdict
     failure = one.inspection.failure if fact["inspection_failed"] else None
-    reason = f"{route['rule']}: {failure}" if failure and route["outcome"] == "quarantine" else route["rule"]
     return Screened(
         version_id=one.version.version_id,
         round=one.version.round,
@@ -113,7 +109,7 @@ def _screened(
         facts={**fact, "failure": failure, "abstained": verdict.abstained if verdict else one.abstention},
         explanation=route["explanation"],
         outcome=route["outcome"],
-        rule=reason,
+        rule=_why_quarantined(fact, route["rule"], failure) if route["outcome"] == "quarantine" else route["rule"],
         gates=tuple(
             GateTerms(
                 stage=gate["stage"],
@@ -122,7 +118,7 @@ def _screened(
                 four_eyes=policy.approval.four_eyes,
                 signature=gate["signature"],
                 reviewers=gate["reviewers"],
-                owner=owners[one.version.collection],
+                owner=collection_of(policy, one.version.collection, one.version.key).owner,
             )
             for gate in route["gates"]
         ),
@@ -134,6 +130,14 @@ def _screened(
             else None
         ),
     )
+
+
+def _why_quarantined(fact: Mapping[str, Any], rule: str, failure: str | None) -> str:
+    """The rule that quarantined a version, and what was found, for the people who have to look at it."""
+    found = [failure] if failure else []
+    if fact["type_mismatch"]:
+        found.append(f"the content is {fact['media_type']}, the name says {media_type_of_name(fact['key'])}")
+    return ": ".join([rule, "; ".join(found)] if found else [rule])
 
 
 def near_duplicates(fresh: Sequence[tuple[str | None, str]], seen: Sequence[tuple[str, str, int]]) -> dict[str, str]:

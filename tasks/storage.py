@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,10 +20,16 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
-from obstore.exceptions import BaseError, InvalidPathError, NotFoundError, PreconditionError
+from obstore.exceptions import (
+    BaseError,
+    InvalidPathError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
 from obstore.store import S3Store
 
-from tasks.errors import CustodyBroken, ObjectChanged, ObjectMissing, StorageAway, StorageRefused
+from tasks.errors import CustodyBroken, ObjectChanged, ObjectMissing, SpoolFull, StorageAway, StorageRefused
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,8 +45,10 @@ _GONE: Final = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 _MOVED: Final = frozenset({"412", "PreconditionFailed"})
 _RETRIED: Final = frozenset({"500", "502", "503", "504", "InternalError", "SlowDown", "ServiceUnavailable"})
 _UNSAFE_IN_BROWSERS: Final = frozenset(
-    {"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml", "text/javascript"}
+    {"text/html", "text/javascript", "text/xsl", "multipart/related", "message/rfc822"}
 )
+_UNSAFE_ENDINGS: Final = ("/xml", "+xml")
+"""Browsers run scripts in every XML that says so itself, whatever its type is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,10 @@ class Storage:
         except InvalidPathError:
             for page in self._listed_exactly(bucket, prefix):
                 yield [one for one in page if one.key not in seen]
+        except FileNotFoundError as error:
+            raise StorageRefused(
+                f"s3://{bucket} does not exist at {self.endpoint}; create it, or correct s3.buckets"
+            ) from error
         except BaseError as error:
             raise StorageAway(
                 f"listing s3://{bucket}/{prefix} at {self.endpoint} failed: {_first_line(error)}"
@@ -126,9 +139,9 @@ class Storage:
         """Read an object once, hashing it on the way, into `target` if given.
 
         `place` may pin a version or an ETag. Raises `ObjectMissing`, `ObjectChanged` (another ETag than the pinned one)
-        and `StorageAway` (transient).
+        `StorageRefused`, and `StorageAway` and `SpoolFull` (transient).
         """
-        if not place.key.isprintable():
+        if _is_odd(place.key):
             return self._fetch_exactly(place, target)
         options: GetOptions = {}
         if place.object_version:
@@ -136,13 +149,18 @@ class Storage:
         elif place.etag:
             options["if_match"] = f'"{place.etag}"'
         try:
-            answer = obstore.get(self._store(place.bucket), place.key, options=options)
+            try:
+                answer = obstore.get(self._store(place.bucket), place.key, options=options)
+            except FileNotFoundError as error:  # the built-in one is what obstore raises
+                raise ObjectMissing(place.bucket, place.key) from error
             meta = answer.meta
             digest, size = _drain((bytes(chunk) for chunk in answer.stream(min_chunk_size=_CHUNK_BYTES)), target)
-        except NotFoundError as error:
-            raise ObjectMissing(place.bucket, place.key) from error
         except PreconditionError as error:
             raise ObjectChanged(place.bucket, place.key) from error
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            raise StorageRefused(
+                f"reading s3://{place.bucket}/{place.key} was refused: {_first_line(error)}"
+            ) from error
         except BaseError as error:
             raise StorageAway(f"reading s3://{place.bucket}/{place.key} failed: {_first_line(error)}") from error
         pin = Place(place.bucket, place.key, _real_version(meta.get("version")), _bare(meta["e_tag"]))
@@ -183,7 +201,7 @@ class Storage:
         """
         origin: Any = {"Bucket": source.bucket, "Key": source.key}
         extra: dict[str, Any] = {"MetadataDirective": "REPLACE", "ContentType": media_type}
-        if media_type in _UNSAFE_IN_BROWSERS:
+        if _is_unsafe(media_type):
             extra["ContentDisposition"] = "attachment"
         if storage_class:
             extra["StorageClass"] = storage_class
@@ -239,7 +257,7 @@ class Storage:
 
         Signed by botocore's own signer, but without its request pipeline: a review of 48 assets needs 48 links.
         """
-        unsafe = media_type in _UNSAFE_IN_BROWSERS
+        unsafe = _is_unsafe(media_type)
         parameters = {
             "response-content-type": "application/octet-stream" if unsafe else media_type,
             "response-content-disposition": "attachment" if unsafe else "inline",
@@ -341,11 +359,34 @@ def _drain(chunks: Iterator[bytes], target: Path | None) -> tuple[str, int]:
             digest.update(chunk)
             size += len(chunk)
         return digest.hexdigest(), size
-    with target.open("wb") as file:
-        for chunk in chunks:
-            digest.update(chunk)
-            size += file.write(chunk)
+    try:
+        with target.open("wb") as file:
+            for chunk in chunks:
+                digest.update(chunk)
+                size += file.write(chunk)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise SpoolFull(target.parent, size) from error
+        raise
     return digest.hexdigest(), size
+
+
+def _is_odd(key: str) -> bool:
+    """Whether obstore would refuse this key, or read another one in its place.
+
+    >>> [_is_odd(key) for key in ("a/b.txt", "a//b", "/a", "a/", "a/../b", "a\\x00b")]
+    [False, True, True, True, True, True]
+    """
+    return not key.isprintable() or not {"", ".", ".."}.isdisjoint(key.split("/"))
+
+
+def _is_unsafe(media_type: str) -> bool:
+    """Whether a browser would run what is in it.
+
+    >>> [_is_unsafe(one) for one in ("image/svg+xml", "application/rss+xml", "text/html", "image/png")]
+    [True, True, True, False]
+    """
+    return media_type in _UNSAFE_IN_BROWSERS or media_type.endswith(_UNSAFE_ENDINGS)
 
 
 def _real_version(version: str | None) -> str | None:
