@@ -167,9 +167,19 @@ def run_stack(folder: Path, database: Path) -> Iterator[RunningStack]:
         started.start()
         yield started
     finally:
+        _send_the_rest()
         if not kept:
             stop_stack(started.home)
             assert started.processes() == []
+
+
+def _send_the_rest() -> None:
+    """Let Prefect send what it has still to say: without a server it would try for half a minute at exit."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=10)
+    EventsWorker.drain_all(timeout=10)
 
 
 def _prepare(stack: RunningStack, database: Path) -> None:

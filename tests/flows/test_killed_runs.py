@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 
 import pytest
-from PIL import Image
 
 from flows.carry_out_effects import carry_out_effects
 from flows.ingest_assets import ingest_assets
@@ -14,6 +12,7 @@ from ledger.reviews import load_review
 from tasks.park_reviews import idempotency_key
 from tests.flows.killed_run import Point, run_until_killed
 from tests.flows.library_watch import LibraryWatch
+from tests.flows.pictures import broken_picture
 from tests.workplace import MakeWorkplace, Workplace
 
 pytestmark = pytest.mark.stack
@@ -38,13 +37,6 @@ PUBLISHING = (
     Point("copied and read back, before the mark", "tasks.carry_out_effects:_complete"),
     Point("in the transaction of the mark", "ledger.effects:move", call=2, after=True),
 )
-
-
-def broken_picture() -> bytes:
-    """A JPEG that was cut off in the middle."""
-    buffer = io.BytesIO()
-    Image.effect_noise((160, 120), 90).save(buffer, "JPEG")
-    return buffer.getvalue()[: buffer.tell() // 2]
 
 
 @pytest.mark.parametrize(("points", "review_size"), [(SCREENING, 5), (PARKING, 1)], ids=["screening", "parking"])
