@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.options import ConfigOption, HomeOption, JsonOption, read_settings
-from cli.output import harmless, print_json, print_table, shown, size_words
+from cli.output import print_json, print_table, shown, size_words
 
 LISTED = (
     "key",
@@ -94,7 +94,7 @@ def show(
 
 def _print_story(told: dict[str, Any]) -> None:
     last = told["versions"][-1]
-    typer.secho(harmless(told["key"]), bold=True)
+    typer.secho(shown(told["key"]), bold=True)
     typer.echo(
         f"  {last['state']} since {shown(last['state_since'])} UTC · version {last['version']}, round {last['round']}"
     )
@@ -103,11 +103,11 @@ def _print_story(told: dict[str, Any]) -> None:
     for verdict in told["verdicts"]:
         label = verdict["label"] or f"abstained: {verdict['abstained']}"
         score = f" {verdict['score']:.2f}, margin {verdict['margin']:.2f}" if verdict["label"] else ""
-        typer.echo(f"  v{verdict['version']} recognised as {label}{score} by {verdict['model']}")
+        typer.echo(f"  v{verdict['version']} recognised as {shown(label)}{score} by {shown(verdict['model'])}")
     for clearance in told["clearances"]:
         typer.echo(f"  v{clearance['version']} rights {clearance['status']} on {shown(clearance['checked_at'])}")
         for reason in clearance["reasons"] or ():
-            typer.echo(f"      {harmless(reason['text'])}")
+            typer.echo(f"      {shown(reason['text'])}")
     if told["gates"]:
         typer.echo()
         columns = ("v", "round", "stage", "step", "quorum", "opened", "due", "outcome")

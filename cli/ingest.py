@@ -37,7 +37,11 @@ def ingest(
         return
     run_id = resources.prefect.start_run(DEPLOYMENT)
     if not wait:
-        typer.echo(resources.prefect.run_url(run_id))
+        url = resources.prefect.run_url(run_id)
+        if as_json:
+            print_json({"flow_run_id": run_id, "url": url})
+        else:
+            typer.echo(url)
         return
     follow_ingest(resources, run_id)
     counts = state_counts(resources)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import sys
 from datetime import UTC, date, datetime
@@ -13,6 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from cli.options import ConfigOption, HomeOption, read_settings
+from cli.output import print_json, print_table
 
 app: Final = typer.Typer(no_args_is_help=True, help="How long things take, and why: the warehouse in DuckDB.")
 
@@ -45,11 +45,12 @@ def query(
     cells = [[_plain(value) for value in row] for row in rows]
     if as_json:
         records = [dict(zip(columns, row, strict=True)) for row in cells]
-        typer.echo(json.dumps(records, indent=2, ensure_ascii=False))
+        print_json(records)
     elif as_csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *cells])
     else:
-        _print_table(columns, cells)
+        words = ([None if value is None else str(value) for value in row] for row in cells)
+        print_table(columns, words, empty="No rows.")
 
 
 @app.command()
@@ -61,17 +62,6 @@ def macros() -> None:
     for macro in MACROS:
         typer.echo(f"{macro.call}\n    {macro.sentence}")
     typer.echo(f"\nTables: {', '.join(TABLES)}, refresh. Times are UTC, lengths in µs there and in seconds above.")
-
-
-def _print_table(columns: list[str], cells: list[list[object]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*columns)
-    for row in cells:
-        table.add_row(*("" if value is None else str(value) for value in row))
-    width = None if sys.stdout.isatty() else 10_000  # what reads a pipe cuts lines itself
-    Console(width=width, markup=False, emoji=False, highlight=False).print(table)
 
 
 def _plain(value: object) -> object:

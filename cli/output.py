@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,14 +39,18 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty:
 
 
 def shown(value: Any) -> str:
-    """A value in a cell: short, and without control characters or marks that turn the writing direction."""
+    """A value in a cell: short, on one line, and without anything that could act on a terminal.
+
+    >>> shown("a.txt\\nb.txt  published"), shown(None)
+    ('a.txt\\\\nb.txt  published', '–')
+    """
     if value is None:
         return "–"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
     if isinstance(value, float):
         return f"{value:.2f}"
-    return harmless(str(value))
+    return harmless(str(value)).replace("\n", "\\n")
 
 
 def harmless(text: str) -> str:
@@ -75,11 +79,6 @@ def size_words(size_bytes: int) -> str:
             return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     raise AssertionError(size)
-
-
-def select(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Some of a row's values, in this order."""
-    return {name: row[name] for name in names}
 
 
 def _plain(value: Any) -> Any:

@@ -81,9 +81,16 @@ def decide(
     if not change.accepted:
         raise AnswerRefused(review, change.reason or "the server gave no reason")
     if not wait:
-        typer.echo(f"Review {review} was resumed; `signoff reviews` shows when it is done.")
+        _say_resumed(row, as_json=as_json)
         return
     _report(resources, review, row["round"], as_json=as_json)
+
+
+def _say_resumed(row: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json({name: row[name] for name in ("review", "round", "flow_run_id", "url")})
+    else:
+        typer.echo(f"Review {row['review']} was resumed; `signoff reviews` shows when it is done.")
 
 
 def waiting(resources: Resources) -> list[dict[str, Any]]:

@@ -1,0 +1,28 @@
+"""What a terminal is given: one line a cell, and nothing that it would obey."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli.output import print_table, shown
+
+
+def test_a_key_cannot_act_on_a_terminal_nor_pretend_to_be_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    """Escapes, line breaks and marks that turn the writing direction are shown, not obeyed; markup is text."""
+    key = "a\x1b]0;owned\x07\u202egpj.\n[red]b.jpg  published"
+    print_table(("key", "state"), [(key, "rejected")], empty="")
+    out = capsys.readouterr().out
+    assert r"a\x1b]0;owned\x07\u202egpj.\n[red]b.jpg  published" in out
+    assert not any(char in out for char in "\x1b\x07\u202e")
+    assert len(out.splitlines()) == 2
+
+
+def test_no_rows_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty answer is a sentence."""
+    print_table(("key",), [], empty="Nothing is new.")
+    assert capsys.readouterr().out == "Nothing is new.\n"
+
+
+def test_values_are_shown_briefly() -> None:
+    """Nothing is a dash, numbers have two digits."""
+    assert [shown(None), shown(0.12345), shown(3)] == ["–", "0.12", "3"]
