@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Dialect, make_url
 
 from ledger.bulk_connection import connect_in_bulk, in_our_words
+from ledger.engine import close_idle_connections
 from ledger.errors import LedgerError, LedgerSchemaMismatch
 from ledger.tables import Instant, metadata
 
@@ -64,13 +65,12 @@ def schema_of(table: str, columns: Sequence[str] | None = None) -> pa.Schema:
 def open_snapshot(url: str, *, batch_rows: int = BATCH_ROWS) -> Iterator[LedgerSnapshot]:
     """Open one consistent, read-only view of the ledger at the SQLAlchemy address `url`.
 
-    Writers are never blocked. Raises `LedgerUnreachable` when the database does not answer (transient) and
-    `LedgerSchemaMismatch` when there is no ledger at `url`.
+    Writers are never blocked. On SQLite no other thread of this process may use the ledger meanwhile, for the reason
+    that `close_idle_connections` gives; other processes may. Raises `LedgerUnreachable` when the database does not
+    answer (transient) and `LedgerSchemaMismatch` when there is no ledger at `url`.
     """
     address = make_url(url)
-    with in_our_words(address):
-        connection = connect_in_bulk(address)
-    with closing(connection):
+    with _alone_in_this_process(address), _connected(address) as connection:
         if address.get_backend_name() == "postgresql":
             with in_our_words(address), connection.cursor() as cursor:  # first of all: it then holds for every read
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -81,6 +81,26 @@ def open_snapshot(url: str, *, batch_rows: int = BATCH_ROWS) -> Iterator[LedgerS
             if snapshot.failure is None or error is snapshot.failure:
                 raise
             raise snapshot.failure from error  # a consumer of the stream wrapped what really went wrong
+
+
+@contextmanager
+def _connected(address: URL) -> Iterator[dbapi.Connection]:
+    with in_our_words(address):
+        connection = connect_in_bulk(address)
+    with closing(connection):
+        yield connection
+
+
+@contextmanager
+def _alone_in_this_process(address: URL) -> Iterator[None]:
+    on_sqlite = address.get_backend_name() == "sqlite"
+    if on_sqlite:
+        close_idle_connections()
+    try:
+        yield
+    finally:
+        if on_sqlite:
+            close_idle_connections()
 
 
 class LedgerSnapshot:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -63,8 +64,24 @@ class Ledger:
         self.engine.dispose()
 
 
+def close_idle_connections() -> None:
+    """Close every connection to SQLite that waits in a pool of this process; those in use stay.
+
+    To be called before and after another copy of the SQLite library opens the same file in this process, as the driver
+    of bulk reads does. When one copy closes a file, the system drops all locks of the process on it (POSIX), those of
+    the other copy included. A connection that stays open then holds a log which other processes take for abandoned and
+    remove, and whatever it commits is lost.
+    """
+    for engine in list(_SQLITE_ENGINES):
+        engine.dispose()
+
+
+_SQLITE_ENGINES: Final[WeakSet[sa.Engine]] = WeakSet()
+
+
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
     engine = sa.create_engine(url, connect_args={"timeout": LOCK_WAIT_S}, hide_parameters=True)
+    _SQLITE_ENGINES.add(engine)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
