@@ -35,6 +35,10 @@ def prepare_ledger(settings: Settings) -> LedgerReady:
         activation = None
         if settings.policy is not None and settings.roster is not None:
             activation = bring_in_policy(resources, settings.policy, settings.roster, ACTOR)
+            if not activation.roster.is_empty:
+                from tasks.follow_roster import follow_roster  # the rights check that it needs takes long to import
+
+                follow_roster(resources, ACTOR)
     finally:
         resources.close()
     return LedgerReady(before, after, activation)

@@ -1,0 +1,170 @@
+"""Who may decide at open gates, kept in step with the roster: who left a group may not, and a gate is never without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from ledger import tables
+from ledger.transaction import Draft, Transaction, batches
+
+
+@dataclass(frozen=True, slots=True)
+class UndecidedGate:
+    """An open gate, with the round of the review that carries it now, if any."""
+
+    gate_id: int
+    version_id: int
+    key: str
+    collection: str
+    policy_sha256: str
+    submitter: str | None
+    stage: str
+    quorum: int
+    four_eyes: bool
+    review_id: int | None
+    review_round: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EligibilityChange:
+    """What the roster asks for at one gate; `missing` is how many people it lacks even then."""
+
+    gate: UndecidedGate
+    added: Mapping[int, str]
+    """person id → `group` or `escalation`"""
+    revoked: frozenset[int]
+    missing: int
+
+
+def undecided_gates(connection: sa.Connection) -> list[UndecidedGate]:
+    """Every open gate of a version that is in review, oldest first."""
+    t = tables
+    query = (
+        sa.select(
+            t.gates.c.gate_id,
+            t.gates.c.version_id,
+            t.assets.c.key,
+            t.versions.c.collection,
+            t.versions.c.policy_sha256,
+            t.versions.c.submitter,
+            t.gates.c.stage,
+            t.gates.c.quorum,
+            t.gates.c.four_eyes,
+            t.parkings.c.review_id,
+            t.parkings.c.round.label("review_round"),
+        )
+        .join(t.versions, t.versions.c.version_id == t.gates.c.version_id)
+        .join(t.assets, t.assets.c.asset_id == t.versions.c.asset_id)
+        .outerjoin(t.review_gates, t.review_gates.c.gate_id == t.gates.c.gate_id)
+        .outerjoin(
+            t.parkings,
+            sa.and_(
+                t.parkings.c.review_id == t.review_gates.c.review_id, t.parkings.c.status.in_(("to_park", "parked"))
+            ),
+        )
+        .where(
+            t.gates.c.opened_at.is_not(None),
+            t.gates.c.outcome.is_(None),
+            t.versions.c.state == "in_review",
+            t.versions.c.round == t.gates.c.round,
+        )
+        .order_by(t.gates.c.gate_id)
+    )
+    return [UndecidedGate(**row._mapping) for row in connection.execute(query)]
+
+
+def compare_with_roster(
+    connection: sa.Connection, gates: Sequence[UndecidedGate], groups: Mapping[int, tuple[str, str]]
+) -> list[EligibilityChange]:
+    """What would have to change so that the gates follow the roster; only gates where anything does, or is missing.
+
+    `groups`: gate id → (reviewers, owner). Who is no longer in the group through which they came may not decide. Where
+    the others are too few for the quorum, present reviewers are added, then the owner group's people.
+    """
+    members, everybody = _members(connection)
+    eligible, acted = _eligible(connection, gates), _acted(connection, gates)
+    changes = []
+    for gate in gates:
+        reviewers, owner = (members.get(group, frozenset()) for group in groups[gate.gate_id])
+        rows = eligible.get(gate.gate_id, {})
+        present = {person: via for person, (via, revoked) in rows.items() if not revoked}
+        allowed = {"group": reviewers, "escalation": owner, "delegation": frozenset(present)}
+        revoked = frozenset(person for person, via in present.items() if person not in allowed[via])
+        decided = acted.get(gate.gate_id, frozenset())
+        excluded = everybody.get(gate.submitter or "", frozenset()) if gate.four_eyes else frozenset()
+        missing = gate.quorum - len(decided) - len(present.keys() - revoked - decided - excluded)
+        barred = rows.keys() | decided | excluded
+        wanted: dict[int, str] = {}
+        for via, people in (("group", reviewers), ("escalation", owner)):
+            if missing > len(wanted):
+                wanted |= dict.fromkeys(sorted(people - barred - wanted.keys()), via)
+        if wanted or revoked or missing > 0:
+            changes.append(EligibilityChange(gate, wanted, revoked, max(0, missing - len(wanted))))
+    return changes
+
+
+def change_eligibility(tx: Transaction, changes: Iterable[EligibilityChange]) -> None:
+    """Add and revoke eligibility as compared, each gate's change as one event."""
+    eligible = tables.gate_eligible
+    for one in changes:
+        gate_id = one.gate.gate_id
+        tx.insert(
+            eligible,
+            [
+                {"gate_id": gate_id, "person_id": person, "on_behalf_of": person, "via": via, "added_at": tx.origin.at}
+                for person, via in one.added.items()
+            ],
+        )
+        tx.connection.execute(
+            eligible.update()
+            .where(
+                eligible.c.gate_id == gate_id, eligible.c.person_id.in_(one.revoked), eligible.c.revoked_at.is_(None)
+            )
+            .values(revoked_at=tx.origin.at)
+        )
+        if one.added or one.revoked:
+            details = {
+                "stage": one.gate.stage,
+                "added": [{"person": person, "via": via} for person, via in one.added.items()],
+                "revoked": sorted(one.revoked),
+            }
+            tx.append([Draft("change_eligibility", version_id=one.gate.version_id, details=details)])
+
+
+def _members(connection: sa.Connection) -> tuple[dict[str, frozenset[int]], dict[str, frozenset[int]]]:
+    """Group → people who are in it now; group → people who ever were."""
+    memberships, people = tables.memberships, tables.people
+    query = sa.select(memberships.c.group_name, memberships.c.person_id, memberships.c.removed_at, people.c.left_at)
+    now: dict[str, set[int]] = {}
+    ever: dict[str, set[int]] = {}
+    for row in connection.execute(query.join(people, people.c.person_id == memberships.c.person_id)):
+        ever.setdefault(row.group_name, set()).add(row.person_id)
+        if row.removed_at is None and row.left_at is None:
+            now.setdefault(row.group_name, set()).add(row.person_id)
+    return {name: frozenset(ids) for name, ids in now.items()}, {name: frozenset(ids) for name, ids in ever.items()}
+
+
+def _eligible(connection: sa.Connection, gates: Sequence[UndecidedGate]) -> dict[int, dict[int, tuple[str, bool]]]:
+    """Gate id → person id → (via, whether revoked), of those who stand for themselves."""
+    table = tables.gate_eligible
+    found: dict[int, dict[int, tuple[str, bool]]] = {}
+    for batch in batches(gate.gate_id for gate in gates):
+        query = sa.select(table).where(table.c.gate_id.in_(batch), table.c.person_id == table.c.on_behalf_of)
+        for row in connection.execute(query):
+            found.setdefault(row.gate_id, {})[row.person_id] = (row.via, row.revoked_at is not None)
+    return found
+
+
+def _acted(connection: sa.Connection, gates: Sequence[UndecidedGate]) -> dict[int, frozenset[int]]:
+    """Gate id → people whose decision counts there."""
+    table = tables.decisions
+    found: dict[int, set[int]] = {}
+    for batch in batches(gate.gate_id for gate in gates):
+        query: sa.Select[Any] = sa.select(table.c.gate_id, table.c.on_behalf_of)
+        for row in connection.execute(query.where(table.c.gate_id.in_(batch), table.c.counted)):
+            found.setdefault(row.gate_id, set()).add(row.on_behalf_of)
+    return {gate_id: frozenset(people) for gate_id, people in found.items()}

@@ -1,0 +1,51 @@
+"""Keep open gates in step with the roster, so that no review waits for people who have gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from ledger.eligibility import EligibilityChange, change_eligibility, compare_with_roster, undecided_gates
+from ledger.reviews import close_round
+from tasks.check_rights import collection_of
+from tasks.resources import Resources
+
+_REASON = "The people who may decide here have changed with the roster."
+
+
+@dataclass(frozen=True, slots=True)
+class RosterFollowed:
+    """At how many gates who may decide has changed, and (stage, key) of gates that too few people may decide still."""
+
+    changed: int
+    short: tuple[tuple[str, str], ...]
+
+
+def follow_roster(resources: Resources, actor: str, flow_run_id: str | None = None) -> RosterFollowed:
+    """Revoke who left the groups of a stage, add people where a quorum is out of reach, and ask those reviews again.
+
+    Run twice, it changes nothing the second time. Prefect is not asked: the next sweep parks the new rounds.
+    """
+    with resources.ledger.reading() as connection:
+        changes = _changes(resources, connection)
+    changed = [one for one in changes if one.added or one.revoked]
+    if changed:
+        with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
+            changes = _changes(resources, tx.connection)  # again, under the lock
+            changed = [one for one in changes if one.added or one.revoked]
+            change_eligibility(tx, changed)
+            rounds = {(one.gate.review_id, one.gate.review_round) for one in changed if one.added}
+            for review_id, number in sorted((a, b) for a, b in rounds if a is not None and b is not None):
+                close_round(tx, review_id, number, "replaced", _REASON)
+    return RosterFollowed(len(changed), tuple((one.gate.stage, one.gate.key) for one in changes if one.missing))
+
+
+def _changes(resources: Resources, connection: sa.Connection) -> list[EligibilityChange]:
+    gates = undecided_gates(connection)
+    groups: dict[int, tuple[str, str]] = {}
+    for gate in gates:
+        policy = resources.policy(gate.policy_sha256)
+        reviewers = next(stage.reviewers for stage in policy.approval.stages if stage.name == gate.stage)
+        groups[gate.gate_id] = (reviewers, collection_of(policy, gate.collection, gate.key).owner)
+    return compare_with_roster(connection, gates, groups)
