@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from cli.errors import LeftRunning
+from cli.errors import LOG_TAIL_LINES, ComponentFailed, LeftRunning, last_lines
 from cli.stack.components import Component, ComponentState, Part
 from cli.stack.late import late_flows
 from cli.stack.ledger import ready_ledger
@@ -25,6 +25,7 @@ from tasks.errors import PrefectAway
 from tasks.prefect_api import PrefectApi
 from tasks.settings import CONFIG_VARIABLE, DEFAULT, STACK_FILE, Settings, hide_password
 
+_PORT_ATTEMPTS: Final = 3
 _STOP_WITHIN_S: Final[Mapping[Part, float]] = {Part.WORKER: 10, Part.PREFECT_SERVER: 15, Part.OBJECT_STORE: 6}
 """The store closes its volumes within 2 s, then lingers for 15 s with nothing to do; no write is lost by a kill."""
 
@@ -135,6 +136,27 @@ def stack_status(settings: Settings) -> StackStatus:
 def _start_servers(
     settings: Settings, supervisor: Supervisor, parts: list[Part], report: Callable[[str], None]
 ) -> list[Part]:
+    """Start what does not run and await it; returns the parts that were started.
+
+    A port that somebody else takes between its choice and its use costs another try with other ports.
+    """
+    started: set[Part] = set()
+    for attempt in range(_PORT_ATTEMPTS):
+        try:
+            started |= _start_once(settings, supervisor, parts, report)
+            break
+        except ComponentFailed as failure:
+            if attempt == _PORT_ATTEMPTS - 1 or not _lost_its_port(failure):
+                raise
+            report(f"a port of {failure.component} was taken by somebody else; choosing others")
+    if Part.PREFECT_SERVER in parts:
+        silence_ui(settings.home / "prefect")
+    return [part for part in parts if part in started]
+
+
+def _start_once(
+    settings: Settings, supervisor: Supervisor, parts: list[Part], report: Callable[[str], None]
+) -> set[Part]:
     ports = _ports(settings.home, supervisor, parts)
     document = write_stack_file(settings.home, ports)
     components: list[Component] = []
@@ -150,9 +172,11 @@ def _start_servers(
         supervisor.start(component)
     for component in components:
         supervisor.await_ready(component)
-    if Part.PREFECT_SERVER in parts:
-        silence_ui(settings.home / "prefect")
-    return [component.part for component in started]
+    return {component.part for component in started}
+
+
+def _lost_its_port(failure: ComponentFailed) -> bool:
+    return any("address already in use" in line for line in last_lines(failure.log, LOG_TAIL_LINES))
 
 
 def _ports(home: Path, supervisor: Supervisor, parts: list[Part]) -> dict[str, int]:

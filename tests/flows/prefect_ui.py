@@ -25,6 +25,7 @@ FLAGS = (
 )
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE_MS = 30_000
+PRESSES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +120,18 @@ def choices(dialog: Locator, button: str, index: int = 0) -> list[str]:
 
 
 def resume(page: Page) -> str | None:
-    """Press Resume; None if the run went on, else the message that the reviewer sees while the form stays open."""
+    """Press Resume; None if the run went on, else the message that the reviewer sees while the form stays open.
+
+    A server that is too busy to answer is asked again, as a reviewer would who sees that nothing happened.
+    """
     dialog = page.get_by_role("dialog")
-    with page.expect_response(_is_resume) as answered:
-        dialog.get_by_role("button", name="Resume").click()
-    if answered.value.json()["status"] == "ACCEPT":
+    for _ in range(PRESSES):
+        with page.expect_response(_is_resume) as answered:
+            dialog.get_by_role("button", name="Resume").click()
+        if answered.value.ok:
+            break
+    answer = answered.value.json()
+    if answer.get("status") == "ACCEPT":
         dialog.wait_for(state="hidden")
         return None
     shown = page.locator("[data-sonner-toast]").first

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +17,9 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.refresh_metrics import refresh_metrics
-from ledger.errors import LedgerSchemaMismatch
 from tests.analytics.scripted_ledger import ScriptedLedger
+
+ROOT = Path(__file__).parents[2]
 
 if TYPE_CHECKING:
     from tests.conftest import PrefectServer
@@ -66,10 +70,22 @@ def test_a_refresh_that_runs_already_is_waited_for(home: Path) -> None:
 
 
 def test_a_missing_ledger_is_not_tried_again(home: Path, prefect_server: PrefectServer) -> None:
-    """A permanent error ends the run at its first attempt, with the reason."""
+    """A permanent error ends the run at its first attempt, with the reason.
+
+    In a process of its own, as a worker runs it: what a task run went through is told by a connection that a process
+    makes once, to the server of its first run.
+    """
     (home / "ledger.db").unlink()
-    with pytest.raises(LedgerSchemaMismatch, match="There is no ledger at"):
-        refresh_metrics()
-    newest = {"sort": "EXPECTED_START_TIME_DESC", "limit": 1, "flows": {"name": {"any_": ["refresh-metrics"]}}}
-    (run,) = call(prefect_server, "/task_runs/filter", newest)
-    assert (run["name"].partition("-")[0], run["run_count"], run["state_type"]) == ("refresh_metrics", 1, "FAILED")
+    environment = os.environ | {"PREFECT_API_URL": prefect_server.api_url}
+    code = "from flows.refresh_metrics import refresh_metrics; refresh_metrics()"
+    run = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode != 0
+    assert "There is no ledger at" in run.stderr
+    assert "Retrying" not in run.stderr
+    (flow_run,) = call(
+        prefect_server,
+        "/flow_runs/filter",
+        {"sort": "START_TIME_DESC", "limit": 1, "flows": {"name": {"any_": ["refresh-metrics"]}}},
+    )
+    assert flow_run["state_type"] == "FAILED"
+    assert "There is no ledger at" in flow_run["state"]["message"]
