@@ -13,7 +13,7 @@ from ledger import tables
 from ledger.canonical import canonical_json
 from ledger.errors import StaleVersion
 from ledger.transaction import Draft, Transaction, batches
-from ledger.transitions import Move, move, present_versions
+from ledger.transitions import Move, cancel_open_effects, move, present_versions
 from policies.lifecycle import Action, State
 
 
@@ -279,6 +279,7 @@ def complete_publications(tx: Transaction, carried: Sequence[Carried]) -> None:
             )
             for row in tx.connection.execute(query)
         )
+    cancel_open_effects(tx, (one.version_id for one in older), "superseded")  # one to withdraw it, at most
     move(tx, older)
     move(
         tx,

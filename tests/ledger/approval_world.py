@@ -23,6 +23,7 @@ from ledger.effects import (
 from ledger.engine import Ledger
 from ledger.gates import GateTerms
 from ledger.policy_store import activate_policy, store_policy
+from ledger.reader import Unscreened
 from ledger.reviews import close_round, gates_without_review, load_review, mark_parked, open_reviews
 from ledger.roster import RosterPerson, import_roster
 from ledger.screen import (
@@ -61,6 +62,7 @@ class ApprovalWorld:
         """Import the roster and activate the first policy, unless the ledger has them (`furnish=False`)."""
         self.ledger = ledger
         self.now = START
+        self.put_at = START  # the store has a clock of its own
         self.policy = hashlib.sha256(POLICY.encode()).hexdigest()
         if furnish:
             with self.writing() as tx:
@@ -105,12 +107,12 @@ class ApprovalWorld:
         """An object whose bytes lie in custody."""
         sha256 = sha256_of(content)
         custody = Custody("copied", "workspace", f"masters/{sha256}", None, f"etag-{sha256[:8]}")
-        at = put_at or self.now
+        at = put_at or self.put_at
         return Arrival("intake", key, f"etag-{content}", len(content), at, sha256, "spring", submitter, custody)
 
     def submit(self, key: str = "spring/a.jpg", content: str = "one", submitter: str | None = "agency") -> Submission:
         """Put an object and submit it."""
-        self.now += timedelta(minutes=1)
+        self.put_at += timedelta(minutes=1)
         with self.writing("system:ingest_assets") as tx:
             (submission,) = submit(tx, [self.arrival(key, content, submitter)], self.policy)
         return submission
@@ -151,6 +153,24 @@ class ApprovalWorld:
             clearance = ClearanceRecord(submission.version_id, "{}", "cleared", "[]", '["g1"]', "digest", None)
             cleared = record_clearances(tx, [clearance])
             record_screenings(tx, [self.screened(submission, outcome, gates, rule)], cleared)
+
+    def submission_of(self, waiting: Unscreened) -> Submission:
+        """What was submitted, told from what waits for screening."""
+        held = Custody(
+            "copied", waiting.custody_bucket, waiting.custody_key, waiting.custody_version, waiting.custody_etag
+        )
+        arrival = Arrival(
+            waiting.bucket,
+            waiting.key,
+            waiting.custody_etag,
+            waiting.size_bytes,
+            self.put_at,
+            waiting.sha256,
+            waiting.collection,
+            waiting.submitter,
+            held,
+        )
+        return Submission(arrival, waiting.version_id, waiting.number, waiting.round, "known")
 
     # --- reviewing
 

@@ -33,7 +33,8 @@ class Results(Protocol):
 
 def run_together(act: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
     """Run `act(*arguments, barrier, results)` in a process each, all at once; returns what they told, in any order."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])  # the imports are paid for once
     barrier, results = context.Barrier(len(arguments)), context.SimpleQueue()
     workers = [context.Process(target=act, args=(*one, barrier, results)) for one in arguments]
     for worker in workers:

@@ -42,6 +42,10 @@ class RawSql:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
         self.connection.close()
 
     def execute(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
