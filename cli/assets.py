@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.options import ConfigOption, HomeOption, JsonOption, read_settings
-from cli.output import print_json, print_table, shown, size_words
+from cli.output import print_json, print_table, shown
 
 LISTED = (
     "key",
@@ -41,6 +41,9 @@ def ls(
     ] = None,
     every_version: Annotated[bool, typer.Option("--versions", help="Every version, not just the last.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="Instead: objects of the intake that could not be taken up, and why.")
+    ] = False,
     config: ConfigOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -53,6 +56,9 @@ def ls(
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is no state; allowed: {', '.join(State)}", param_hint="--state")
     resources = _resources(config, home)
+    if refused:
+        _print_refused(resources, as_json=as_json)
+        return
     now = resources.clock.now()
     with resources.ledger.reading() as connection:
         rows = listing(
@@ -92,13 +98,27 @@ def show(
     _print_story(told)
 
 
+def _print_refused(resources: Any, *, as_json: bool) -> None:
+    from ledger.reader import refusals
+
+    with resources.ledger.reading() as connection:
+        rows = refusals(connection, resources.settings.s3.buckets.intake)
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("key", "reason", "seen_at")
+    print_table(columns, ([row[name] for name in columns] for row in rows), empty="Every object was taken up.")
+
+
 def _print_story(told: dict[str, Any]) -> None:
+    from policies.quantities import size_text
+
     last = told["versions"][-1]
     typer.secho(shown(told["key"]), bold=True)
     typer.echo(
         f"  {last['state']} since {shown(last['state_since'])} UTC · version {last['version']}, round {last['round']}"
     )
-    typer.echo(f"  {last['kind']} · {size_words(last['size_bytes'])} · collection {last['collection']}")
+    typer.echo(f"  {last['kind']} · {size_text(last['size_bytes'])} · collection {last['collection']}")
     typer.echo(f"  SHA-256 {last['sha256']}")
     for verdict in told["verdicts"]:
         label = verdict["label"] or f"abstained: {verdict['abstained']}"

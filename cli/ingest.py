@@ -10,7 +10,7 @@ import typer
 
 from cli.errors import RunFailed
 from cli.options import ConfigOption, HomeOption, JsonOption, read_settings
-from cli.output import print_json, print_table, size_words
+from cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from tasks.list_intake import IntakePlan
@@ -107,6 +107,7 @@ def state_counts(resources: Resources) -> dict[str, int]:
 
 
 def _print_plan(resources: Resources, *, as_json: bool) -> None:
+    from policies.quantities import size_text
     from tasks.list_intake import list_intake
 
     plan: IntakePlan = list_intake(resources)
@@ -121,7 +122,7 @@ def _print_plan(resources: Resources, *, as_json: bool) -> None:
         return
     print_table(
         ("shard", "key", "size"),
-        ([row["shard"], row["key"], size_words(row["size_bytes"])] for row in rows),
+        ([row["shard"], row["key"], size_text(row["size_bytes"])] for row in rows),
         empty="Nothing is new.",
     )
     typer.echo(f"{plan.listed} listed, {plan.unchanged} unchanged, {len(rows)} to read, {pending} to go on with.")

@@ -67,20 +67,6 @@ def harmless(text: str) -> str:
     )
 
 
-def size_words(size_bytes: int) -> str:
-    """A size as people say it.
-
-    >>> size_words(1536), size_words(12)
-    ('1.5 KiB', '12 B')
-    """
-    size = float(size_bytes)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if size < 1024 or unit == "TiB":
-            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError(size)
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -198,6 +198,13 @@ def parked_runs(connection: sa.Connection) -> dict[str, tuple[int, int]]:
     return {row.flow_run_id: (row.review_id, row.round) for row in connection.execute(query)}
 
 
+def parked_before(connection: sa.Connection, moment: datetime) -> frozenset[str]:
+    """Flow run ids of the rounds that wait since before this moment."""
+    parkings = tables.parkings
+    query = sa.select(parkings.c.flow_run_id).where(parkings.c.status == "parked", parkings.c.parked_at < moment)
+    return frozenset(connection.scalars(query))
+
+
 def ended_runs(connection: sa.Connection, since: datetime) -> list[str]:
     """Flow run ids of rounds that were closed or replaced since then: in Prefect none of them should wait any more."""
     parkings = tables.parkings

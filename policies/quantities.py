@@ -43,6 +43,7 @@ _SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?(B|kB|KB|MB|GB|TB|KiB|MiB|G
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
 _SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(s|min|h)")
 
+_SHOWN_UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _SIZE_BYTES: Final = {
     "B": 1,
     **{prefix + "B": 1000**power for power, prefix in enumerate(("k", "M", "G", "T"), start=1)},
@@ -170,3 +171,15 @@ SizeBytes = Annotated[int, _field_reader(parse_size), _text_schema(_SIZE, SIZE_A
 
 Share = Annotated[float, _field_reader(parse_percent), _text_schema(_PERCENT, PERCENT_ALLOWED)]
 """Field of a policy: a percentage, kept as a share from 0 to 1."""
+
+
+def size_text(size_bytes: int) -> str:
+    """A size for people, in binary units.
+
+    >>> size_text(900), size_text(2_500_000)
+    ('900 bytes', '2.4 MiB')
+    """
+    size, unit = float(size_bytes), 0
+    while size >= 1024 and unit < len(_SHOWN_UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{size_bytes} bytes" if unit == 0 else f"{size:.1f} {_SHOWN_UNITS[unit]}"

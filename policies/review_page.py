@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 
+from policies.quantities import size_text
 from policies.review_sheet import ReviewItem, ReviewSheet
 from policies.shown_text import markdown_link, markdown_text
 
@@ -11,7 +12,6 @@ CELL_LIMIT = 32
 """Characters of an unbroken word in the table: the dialog of the UI is about 460 pixels wide."""
 TEXT_LIMIT = 400
 _HEAD = "| # | asset | findings |\n|---:|---|---|"
-_BYTES_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def form_description(sheet: ReviewSheet) -> str:
@@ -21,18 +21,6 @@ def form_description(sheet: ReviewSheet) -> str:
     """
     parts = [_reason(sheet), _heading(sheet), _picture(sheet), _table(sheet.items), _earlier_comments(sheet.items)]
     return "\n\n".join(part for part in parts if part)
-
-
-def size_text(size_bytes: int) -> str:
-    """A size for people, in binary units.
-
-    >>> size_text(900), size_text(2_500_000)
-    ('900 bytes', '2.4 MiB')
-    """
-    size, unit = float(size_bytes), 0
-    while size >= 1024 and unit < len(_BYTES_UNITS) - 1:
-        size, unit = size / 1024, unit + 1
-    return f"{size_bytes} bytes" if unit == 0 else f"{size:.1f} {_BYTES_UNITS[unit]}"
 
 
 def _reason(sheet: ReviewSheet) -> str:

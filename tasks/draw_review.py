@@ -16,7 +16,7 @@ from tasks.resources import Resources
 from tasks.storage import Place
 
 LINK_VALID_S: Final = 7 * 24 * 3600
-"""The longest time that S3 allows a presigned link; `enforce_deadlines` renews them."""
+"""The longest time that S3 allows a presigned link; a review that waits longer is parked again with new ones."""
 
 
 def draw_review(resources: Resources, review: Review, *, pictures: bool = True) -> ReviewSheet:

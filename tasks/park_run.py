@@ -64,12 +64,6 @@ def park_run(
     return ParkedRun(run.flow_run_id, url, created, shown)
 
 
-def renew_description(api: PrefectApi, flow_run_id: str, description: str) -> None:
-    """Replace the text above the form of a parked run, whose links live shorter than the review."""
-    api.delete_input(flow_run_id, DESCRIPTION)
-    api.write_input(flow_run_id, DESCRIPTION, json.dumps(description))
-
-
 def read_schema(api: PrefectApi, flow_run_id: str) -> Mapping[str, Any] | None:
     """The form of a parked run, None if it was not written yet or was deleted with its answer."""
     text = api.read_input(flow_run_id, SCHEMA)

@@ -9,7 +9,7 @@ import random
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -38,7 +38,7 @@ class RunState:
     type: str
     name: str
     message: str | None = None
-    since: datetime | None = None
+    since: datetime | None = field(default=None, compare=False)
 
     @property
     def is_parked(self) -> bool:

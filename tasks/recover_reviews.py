@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ledger.reviews import close_round, ended_runs, parked_runs
+from ledger.reviews import close_round, ended_runs, parked_before, parked_runs
+from tasks.draw_review import LINK_VALID_S
 from tasks.park_run import close_run, read_response
 from tasks.prefect_api import RunState
 from tasks.record_answer import record_answer
@@ -15,20 +16,24 @@ from tasks.resources import Resources
 STUCK_AFTER: Final = timedelta(minutes=15)
 """A resumed run takes seconds. One that is not done by then lost its worker, and its answer is taken up without it."""
 
+LINKS_RENEWED_AFTER: Final = timedelta(seconds=LINK_VALID_S) - timedelta(days=1)
+
 _LEFTOVERS_FOR: Final = timedelta(days=1)
 _PAGE: Final = 200
 
 
 def recover_reviews(resources: Resources, actor: str, flow_run_id: str | None = None) -> int:
-    """See to it that every parked review waits for its reviewers; returns how many lost their run.
+    """See to it that every parked review waits for its reviewers; returns how many had lost their run or their links.
 
     An answer that a run did not live to record is recorded now. Without one the review is noted as `to park` in its
-    next round. Runs of rounds that have ended, and still wait because Prefect was away then, are closed. One call to
-    Prefect's API for 200 waiting reviews. Raises `PrefectAway` (transient).
+    next round, and so is one whose links to the originals are about to end. Runs of rounds that have ended, and still
+    wait because Prefect was away then, are closed. One call to Prefect's API for 200 waiting reviews. Raises
+    `PrefectAway` (transient).
     """
     with resources.ledger.reading() as connection:
         parked = parked_runs(connection)
         ended = ended_runs(connection, resources.clock.now() - _LEFTOVERS_FOR)
+        fading = parked_before(connection, resources.clock.now() - LINKS_RENEWED_AFTER)
     states = _states(resources, [*parked, *ended])
     lost = 0
     for run_id, (review_id, round_number) in parked.items():
@@ -38,11 +43,13 @@ def recover_reviews(resources: Resources, actor: str, flow_run_id: str | None = 
             lost += 1
             continue
         reason = _lost_because(state)
+        if reason is None and run_id in fading and state is not None and state.is_parked:
+            reason = "The links to the originals had grown old; these are new ones."
         if reason is None:
             continue
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
             lost += close_round(tx, review_id, round_number, "replaced", reason) is not None
-    for run_id in ended:
+    for run_id in [*ended, *fading]:
         if run_id in states and states[run_id].is_parked:
             close_run(resources.prefect, run_id, "This round has ended: nothing is left to decide in it.")
     return lost

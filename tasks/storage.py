@@ -325,11 +325,6 @@ class _in_our_words:
             raise StorageAway(f"{self.doing} failed: {error}") from error
 
 
-def consumer_client(settings: S3Settings, endpoint: str) -> S3Client:
-    """A client with the consumers' identity: what they can see is what everybody may see."""
-    return _boto3_client(settings, endpoint, settings.consumer)
-
-
 def source_client(settings: S3Settings, endpoint: str) -> S3Client:
     """A client with the submitters' identity: it writes to the intake and sees nothing else."""
     return _boto3_client(settings, endpoint, settings.source)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.quantities import size_text
 from policies.review_form import (
     COMMENT_LIMIT,
     Answer,
@@ -23,7 +24,6 @@ from policies.review_form import (
     form_schema,
     read_answer,
 )
-from policies.review_page import size_text
 from policies.shown_text import cut_middle, markdown_link, markdown_text, plain_text
 
 HERO = ReviewItem(

@@ -23,7 +23,7 @@ from policies.review_form import (
     read_answer,
 )
 from tasks.errors import ReviewRunLost
-from tasks.park_run import ParkedRun, close_run, delete_inputs, park_run, read_response, renew_description, resume_run
+from tasks.park_run import ParkedRun, close_run, delete_inputs, park_run, read_response, resume_run
 from tasks.prefect_api import PrefectApi, RunState, StateChange
 
 if TYPE_CHECKING:
@@ -310,14 +310,6 @@ def test_a_cancelled_run_is_lost(prefect_api: PrefectApi, review_deployment: str
     with pytest.raises(ReviewRunLost) as lost:
         park(prefect_api, review_deployment, key)
     assert (lost.value.flow_run_id, lost.value.state) == (run, "Cancelled")
-
-
-def test_links_are_renewed_while_the_review_waits(prefect_api: PrefectApi, review_deployment: str, key: str) -> None:
-    """A new description replaces the old one; form and state stay."""
-    run = park(prefect_api, review_deployment, key).flow_run_id
-    renew_description(prefect_api, run, "renewed")
-    assert inputs_of(prefect_api, run) == {"schema": SCHEMA, "description": "renewed"}
-    assert history(prefect_api, run) == ["Suspended"]
 
 
 def test_a_contact_sheet_of_megabytes_is_parked(prefect_api: PrefectApi, review_deployment: str, key: str) -> None:

@@ -94,6 +94,22 @@ def test_a_run_that_was_left_waiting_is_closed(workplace: Workplace, monkeypatch
     assert workplace.stack.api.read_input(row["flow_run_id"], SCHEMA) is None
 
 
+def test_links_are_renewed_before_they_end(workplace: Workplace) -> None:
+    """A review that waits for a week gets a new round with new links and the same due time, once."""
+    workplace.put(KEY, WORDS)
+    workplace.ingest()
+    (row,) = workplace.reviews()
+    workplace.enforce(CLOCK="+5d")
+    assert [one["round"] for one in workplace.reviews()] == [1]
+    for _ in range(2):
+        workplace.enforce(CLOCK="+6.5d")
+        (again,) = workplace.reviews()
+        assert (again["round"], again["status"], again["due_at"]) == (2, "parked", row["due_at"])
+    run = workplace.stack.api.read_run(row["flow_run_id"])
+    assert run is not None
+    assert run.type == "CANCELLED"
+
+
 def test_what_a_strange_answer_quotes_stays_out_of_the_audit_trail(workplace: Workplace) -> None:
     """The refusal names the people that the form offers: for the next form, not for the chain, which keeps it."""
     workplace.put(KEY, WORDS)
