@@ -3,75 +3,86 @@
 from __future__ import annotations
 
 import hashlib
-import threading
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+import sqlalchemy as sa
 from botocore.exceptions import ClientError
 
+from tasks.resources import Resources
+from tasks.settings import load_settings
 from tests.workplace import Workplace
 
-_PAUSE_S = 0.05
-_ALLOWED = """
+_PAUSE_S = 0.02
+_ALLOWED = sa.text("""
 SELECT assets.key, versions.sha256 FROM versions JOIN assets ON assets.asset_id = versions.asset_id
 WHERE versions.state = 'published' OR EXISTS (
     SELECT 1 FROM effects WHERE effects.version_id = versions.version_id AND effects.status = 'open'
-    AND (effects.kind = 'publish' AND versions.state IN ('approved', 'withdrawn'))
+    AND effects.kind = 'publish' AND versions.state IN ('approved', 'withdrawn')
 )
-"""
+""")
 
 
 class LibraryWatch:
-    """A thread that lists the library all the time, reads what is new there, and compares it with the ledger.
+    """A process that lists the library, reads what is new there, and compares it with the ledger, over and over.
 
     The ledger is read before and after each listing: what was readable in between must have been allowed at one of the
-    two moments, for an effect is opened before its bytes move and closed after.
+    two moments, for an effect is opened before its bytes move and closed after. It is a process of its own because the
+    flows of a test read the ledger in bulk, while nothing else in their process may use it.
     """
 
     def __init__(self, workplace: Workplace) -> None:
-        self._workplace = workplace
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="library-watch", daemon=True)
-        self._known: dict[tuple[str, str], str] = {}
-        self.looks = 0
-        self.offences: list[str] = []
+        context = get_context("forkserver")
+        self._ours, theirs = context.Pipe()
+        self._process = context.Process(target=_watch, args=(workplace.config, theirs), daemon=True)
 
     def __enter__(self) -> LibraryWatch:
-        self._thread.start()
+        self._process.start()
+        assert self._ours.recv() == "watching"
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
-        self._thread.join()
+        self._ours.send("enough")
+        looks, offences = self._ours.recv()
+        self._process.join()
         if kind is None:
-            assert self.offences == []
-            assert self.looks > 0
+            assert offences == []
+            assert looks > 0
 
-    def _watch(self) -> None:
-        while not self._over.wait(_PAUSE_S):
-            try:
-                self._look()
-            except Exception as error:  # noqa: BLE001 - a watcher that dies must fail the test, not stay silent
-                self.offences.append(f"the watch itself failed: {error!r}")
-                return
 
-    def _look(self) -> None:
-        before = set(self._workplace.rows(_ALLOWED))
-        seen = self._readable()
-        allowed = before | set(self._workplace.rows(_ALLOWED))
-        self.offences += [f"{key} was readable with bytes {sha256[:12]}" for key, sha256 in seen - allowed]
-        self.looks += 1
+def _watch(config: Path, pipe: Connection) -> None:
+    resources = Resources(load_settings(config))
+    known: dict[tuple[str, str], str] = {}
+    looks, offences = 0, set[str]()
+    pipe.send("watching")
+    while not pipe.poll(_PAUSE_S):
+        before = _allowed(resources)
+        seen = _readable(resources, known)
+        forbidden = seen - before - _allowed(resources)
+        offences |= {f"{key!r} was readable with bytes {sha256[:12]}" for key, sha256 in forbidden}
+        looks += 1
+    pipe.send((looks, sorted(offences)))
 
-    def _readable(self) -> set[tuple[str, str]]:
-        bucket, found = self._workplace.buckets.library, set()
-        for one in self._workplace.client.list_objects_v2(Bucket=bucket).get("Contents", []):
-            name = (one["Key"], one["ETag"] + str(one["LastModified"]))
-            if name not in self._known:
-                try:
-                    body = self._workplace.client.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()
-                except ClientError:  # gone between listing and reading
-                    continue
-                self._known[name] = hashlib.sha256(body).hexdigest()
-            found.add((one["Key"], self._known[name]))
-        return found
+
+def _allowed(resources: Resources) -> set[Any]:
+    with resources.ledger.reading() as connection:
+        return {(row.key, row.sha256) for row in connection.execute(_ALLOWED)}
+
+
+def _readable(resources: Resources, known: dict[tuple[str, str], str]) -> set[Any]:
+    client, bucket, found = resources.storage.client, resources.storage.buckets.library, set()
+    for one in client.list_objects_v2(Bucket=bucket).get("Contents", []):
+        name = (one["Key"], f"{one['ETag']} {one['LastModified']}")
+        if name not in known:
+            with suppress(ClientError):  # gone between listing and reading
+                body = client.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()
+                known[name] = hashlib.sha256(body).hexdigest()
+        if name in known:
+            found.add((one["Key"], known[name]))
+    return found

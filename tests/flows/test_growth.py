@@ -22,7 +22,7 @@ NOT_OF_THE_WORK = {"POST /api/logs/", "GET /api/admin/version", "GET /api/csrf-t
 
 
 def test_calls_grow_with_reviews_and_shards_and_processes_with_nothing(make_workplace: MakeWorkplace) -> None:
-    """Ten times the assets in as many reviews and shards: the same calls to Prefect, its own included, no process more."""
+    """Ten times the assets in as many reviews and shards: the same calls to Prefect, and no process more."""
     counts: list[Counter[str]] = []
     processes: list[int] = []
     for assets, review_size, shard_size in SAMPLES:
