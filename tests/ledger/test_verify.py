@@ -15,20 +15,10 @@ from ledger.canonical import canonical_json
 from ledger.engine import Ledger
 from ledger.verify import Verification, verify_chain
 from tests.ledger.approval_world import ApprovalWorld
-from tests.ledger.raw_sql import RawSql
+from tests.ledger.raw_sql import RawSql, asleep
 
 Tamper = Callable[[RawSql, int, random.Random], int]
 """Does damage at about this event; returns the number of the first event that does not hold any more."""
-
-
-def asleep(raw: RawSql) -> RawSql:
-    """The connection, with every trigger out of the way: what only DDL or the file's owner can do."""
-    if raw.is_sqlite:
-        for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
-            raw.execute(f"DROP TRIGGER {name}")
-    else:
-        raw.execute("SET session_replication_role = replica")
-    return raw
 
 
 def verified(ledger: Ledger, page: int = 7, **more: Any) -> Verification:

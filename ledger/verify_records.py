@@ -1,0 +1,195 @@
+"""Verifying the records beside the audit trail: states, gates, decisions and policies must be what the events tell."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from ledger import tables
+from policies.lifecycle import TRANSITIONS
+
+_QUESTIONS: Final[tuple[tuple[str, str, str], ...]] = (
+    (
+        "events",
+        "it starts where the event before it did not lead",
+        """SELECT seq FROM (
+             SELECT seq, from_state, LAG(to_state, 1, '') OVER (PARTITION BY version_id ORDER BY seq) AS before
+             FROM events WHERE to_state IS NOT NULL) steps
+           WHERE from_state <> before""",
+    ),
+    (
+        "events",
+        "it approves what neither passed gates nor a rule of its policy allow",
+        """SELECT seq FROM events e WHERE action = 'approve' AND NOT (
+             (from_state = 'submitted' AND EXISTS (
+                SELECT 1 FROM policy_rules r WHERE r.policy_sha256 = e.policy_sha256 AND r.rule = e.rule))
+             OR (from_state = 'in_review'
+                 AND EXISTS (SELECT 1 FROM gates g WHERE g.version_id = e.version_id AND g.round = e.round)
+                 AND NOT EXISTS (SELECT 1 FROM gates g WHERE g.version_id = e.version_id AND g.round = e.round
+                                   AND COALESCE(g.outcome, '') <> 'passed')))""",
+    ),
+    (
+        "events",
+        "it moves bytes without an effect that was done for them",
+        """SELECT seq FROM events e JOIN versions v ON v.version_id = e.version_id
+           WHERE (action IN ('publish', 'republish', 'archive', 'restore', 'dispose')
+                  OR (action = 'withdraw' AND reason <> 'superseded'))
+             AND NOT EXISTS (
+               SELECT 1 FROM effects f
+               WHERE f.effect_id = e.effect_id AND f.version_id = e.version_id AND f.status = 'done'
+                 AND f.sha256 = v.sha256 AND f.kind = CASE action WHEN 'republish' THEN 'publish' ELSE action END)""",
+    ),
+    (
+        "versions",
+        "its state, round or policy is not what its last event says",
+        """SELECT v.version_id FROM versions v LEFT JOIN events e ON e.seq = (
+             SELECT MAX(seq) FROM events l WHERE l.version_id = v.version_id AND l.to_state IS NOT NULL)
+           WHERE e.seq IS NULL OR v.state IS NULL OR v.state <> e.to_state OR v.state_seq <> e.seq OR v.round <> e.round
+             OR v.state_since <> e.at OR v.policy_sha256 <> e.policy_sha256
+             OR COALESCE(v.archived_from, '') <> CASE e.action WHEN 'archive' THEN e.from_state ELSE '' END""",
+    ),
+    (
+        "versions",
+        "its arrival is not that of its last submission",
+        """SELECT version_id FROM versions v WHERE arrived_seq <> COALESCE((
+             SELECT MAX(seq) FROM events e
+             WHERE e.version_id = v.version_id AND e.action IN ('submit', 'reopen')), -1)""",
+    ),
+    (
+        "versions",
+        "another version of its asset is published too",
+        """SELECT MAX(version_id) FROM versions WHERE state = 'published' GROUP BY asset_id HAVING COUNT(*) > 1""",
+    ),
+    (
+        "gates",
+        "it passed without its quorum of approvals by different people for different principals",
+        """SELECT g.gate_id FROM gates g LEFT JOIN decisions d
+             ON d.gate_id = g.gate_id AND d.counted AND d.verdict = 'approve'
+           WHERE g.outcome = 'passed' GROUP BY g.gate_id, g.quorum
+           HAVING COUNT(DISTINCT d.person_id) < g.quorum OR COUNT(DISTINCT d.on_behalf_of) < g.quorum""",
+    ),
+    (
+        "gates",
+        "it passed against a decision that was not an approval",
+        """SELECT DISTINCT g.gate_id FROM gates g JOIN decisions d ON d.gate_id = g.gate_id
+           WHERE g.outcome = 'passed' AND d.counted AND d.verdict <> 'approve'""",
+    ),
+    (
+        "decisions",
+        "the bytes decided on are not those of the version",
+        """SELECT d.decision_id FROM decisions d JOIN gates g ON g.gate_id = d.gate_id
+           JOIN versions v ON v.version_id = g.version_id WHERE d.sha256 <> v.sha256""",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A record that the audit trail does not bear out. `key` is the row's, as text."""
+
+    table: str
+    key: str
+    reason: str
+
+
+def verify_records(connection: sa.Connection, limit: int = 100) -> list[Mismatch]:
+    """What the records say that the events do not, at most `limit` mismatches. Ask once the chain itself holds."""
+    return list(islice(_mismatches(connection), limit))
+
+
+def _mismatches(connection: sa.Connection) -> Iterator[Mismatch]:
+    yield from _lifecycle(connection)
+    yield from _policies(connection)
+    yield from _identities(connection)
+    for table, reason, sql in _QUESTIONS:
+        for (key,) in connection.execute(sa.text(f"{sql} ORDER BY 1")):
+            yield Mismatch(table, str(key), reason)
+    yield from _decisions(connection)
+
+
+def _lifecycle(connection: sa.Connection) -> Iterator[Mismatch]:
+    table = tables.lifecycle
+    rows = connection.execute(sa.select(table.c.from_state, table.c.action, table.c.to_state))
+    present = {tuple(row) for row in rows}
+    declared = {(str(t.from_state), str(t.action), str(t.to_state)) for t in TRANSITIONS}
+    for step in sorted(present ^ declared):
+        reason = "it is a step that the lifecycle does not have" if step in present else "the step is missing"
+        yield Mismatch("lifecycle", " ".join(step), reason)
+
+
+def _policies(connection: sa.Connection) -> Iterator[Mismatch]:
+    policies = tables.policies
+    for row in connection.execute(sa.select(policies.c.sha256, policies.c.body)):
+        if hashlib.sha256(row.body.encode()).hexdigest() != row.sha256:
+            yield Mismatch("policies", row.sha256, "its text does not have the hash that versions are pinned to")
+
+
+def _identities(connection: sa.Connection) -> Iterator[Mismatch]:
+    """Asset, number and bytes of each version, as its `submit` event told them."""
+    events, versions, assets = tables.events, tables.versions, tables.assets
+    query = (
+        sa.select(versions, assets.c.bucket, assets.c.key, events.c.body)
+        .join(assets, assets.c.asset_id == versions.c.asset_id, isouter=True)
+        .join(events, sa.and_(events.c.version_id == versions.c.version_id, events.c.action == "submit"), isouter=True)
+        .order_by(versions.c.version_id)
+    )
+    for row in connection.execute(query):
+        told = json.loads(row.body)["details"] if row.body else {}
+        for name in ("bucket", "key", "number", "sha256", "size_bytes"):
+            if told.get(name) != getattr(row, name):
+                reason = f"its {name} is {getattr(row, name)!r}, submitted was {told.get(name)!r}"
+                yield Mismatch("versions", str(row.version_id), reason)
+
+
+def _decisions(connection: sa.Connection) -> Iterator[Mismatch]:
+    """Each decision was told by one event, and each comment is the one whose salted hash the event holds."""
+    events = tables.events
+    told: Counter[tuple[Any, ...]] = Counter()
+    for row in connection.execute(sa.select(events.c.body).where(events.c.action == "decide")):
+        told[_told(json.loads(row.body))] += 1
+    for row in connection.execute(_RECORDED):
+        key = (
+            row.version_id, row.round, row.stage, f"person:{row.person_id}", row.on_behalf_of, row.verdict,
+            bool(row.counted), row.sha256,
+        )  # fmt: skip
+        hashed = None
+        if row.note_id is not None and row.body is not None:
+            hashed = hashlib.sha256((row.salt + row.body).encode()).hexdigest()
+        found = (*key, hashed)
+        if row.note_id is not None and row.body is None:  # erased: any hash will do
+            found = next((one for one in told if one[:-1] == key and told[one]), found)
+        if not told[found]:
+            yield Mismatch("decisions", str(row.decision_id), "no event tells this decision, or not with this comment")
+        told[found] -= 1
+    for lost in (one for one, count in told.items() if count > 0):
+        yield Mismatch("decisions", " ".join(map(str, lost[:-1])), "an event tells a decision that is not recorded")
+
+
+def _told(event: dict[str, Any]) -> tuple[Any, ...]:
+    details = event["details"]
+    return (
+        event["version_id"], event["round"], details["stage"], event["actor"], details["on_behalf_of"],
+        details["verdict"], details["counted"], details["sha256"], details["comment_hash"],
+    )  # fmt: skip
+
+
+_RECORDED: Final = (
+    sa.select(
+        tables.decisions,
+        tables.gates.c.version_id,
+        tables.gates.c.round,
+        tables.gates.c.stage,
+        tables.notes.c.salt,
+        tables.notes.c.body,
+    )
+    .join(tables.gates, tables.gates.c.gate_id == tables.decisions.c.gate_id)
+    .outerjoin(tables.notes, tables.notes.c.note_id == tables.decisions.c.note_id)
+    .order_by(tables.decisions.c.decision_id)
+)

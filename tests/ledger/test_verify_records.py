@@ -1,0 +1,114 @@
+"""Records beside the chain: what was changed behind the triggers' back is found by asking the events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ledger.engine import Ledger
+from ledger.verify_records import Mismatch, verify_records
+from tests.ledger.approval_world import BRAND_BY_TWO, RULE, ApprovalWorld
+from tests.ledger.raw_sql import RawSql, asleep
+
+NO_QUORUM = "it passed without its quorum of approvals by different people for different principals"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def told(request: pytest.FixtureRequest, new_ledger: Callable[[str], Ledger]) -> Iterator[tuple[Ledger, RawSql]]:
+    """A ledger of some length, and a connection on which no trigger wakes."""
+    world = ApprovalWorld(new_ledger(request.param))
+    world.published("spring/a.jpg", "one")
+    world.published("spring/a.jpg", "two")
+    world.archived("spring/b.jpg", "three")
+    world.in_review("spring/c.jpg", "four", BRAND_BY_TWO)
+    world.screen(world.submit("spring/d.jpg", "five"), "automatic", rule=RULE)
+    world.turned_down("spring/e.jpg", "six", "reject")
+    world.submit("spring/e.jpg", "six")
+    with RawSql(world.ledger.url) as raw:
+        yield world.ledger, asleep(raw)
+
+
+def test_sound_records_are_not_accused(told: tuple[Ledger, RawSql]) -> None:
+    """What the verbs wrote is what the events tell."""
+    with told[0].reading() as connection:
+        assert verify_records(connection) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "undo", "expected"),
+    [
+        ("UPDATE versions SET state = 'published' WHERE version_id = 4",
+         "UPDATE versions SET state = 'in_review' WHERE version_id = 4",
+         Mismatch("versions", "4", "its state, round or policy is not what its last event says")),
+        ("UPDATE versions SET round = 7 WHERE version_id = 4",
+         "UPDATE versions SET round = 1 WHERE version_id = 4",
+         Mismatch("versions", "4", "its state, round or policy is not what its last event says")),
+        ("UPDATE versions SET archived_from = 'withdrawn' WHERE version_id = 3",
+         "UPDATE versions SET archived_from = 'rejected' WHERE version_id = 3",
+         Mismatch("versions", "3", "its state, round or policy is not what its last event says")),
+        ("UPDATE versions SET arrived_seq = arrived_seq + 1 WHERE version_id = 2",
+         "UPDATE versions SET arrived_seq = arrived_seq - 1 WHERE version_id = 2",
+         Mismatch("versions", "2", "its arrival is not that of its last submission")),
+        ("UPDATE versions SET size_bytes = 7 WHERE version_id = 1",
+         "UPDATE versions SET size_bytes = 3 WHERE version_id = 1",
+         Mismatch("versions", "1", "its size_bytes is 7, submitted was 3")),
+        ("UPDATE assets SET key = 'spring/x.jpg' WHERE asset_id = 2",
+         "UPDATE assets SET key = 'spring/b.jpg' WHERE asset_id = 2",
+         Mismatch("versions", "3", "its key is 'spring/x.jpg', submitted was 'spring/b.jpg'")),
+        ("UPDATE lifecycle SET to_state = 'published' WHERE action = 'open_gates'",
+         "UPDATE lifecycle SET to_state = 'in_review' WHERE action = 'open_gates'",
+         Mismatch("lifecycle", "submitted open_gates in_review", "the step is missing")),
+        ("UPDATE policies SET body = body || '#'", "UPDATE policies SET body = REPLACE(body, '#', '')",
+         Mismatch("policies", "", "its text does not have the hash that versions are pinned to")),
+        ("UPDATE policy_rules SET rule = 'other'", f"UPDATE policy_rules SET rule = '{RULE}'",
+         Mismatch("events", "", "it approves what neither passed gates nor a rule of its policy allow")),
+        ("UPDATE gates SET outcome = 'passed' WHERE version_id = 4",
+         "UPDATE gates SET outcome = NULL WHERE version_id = 4",
+         Mismatch("gates", "4", NO_QUORUM)),
+        ("UPDATE gates SET outcome = 'voided' WHERE version_id = 2",
+         "UPDATE gates SET outcome = 'passed' WHERE version_id = 2",
+         Mismatch("events", "", "it approves what neither passed gates nor a rule of its policy allow")),
+        ("UPDATE decisions SET verdict = 'approve' WHERE decision_id = 3",
+         "UPDATE decisions SET verdict = 'reject' WHERE decision_id = 3",
+         Mismatch("decisions", "3", "no event tells this decision, or not with this comment")),
+        ("UPDATE decisions SET person_id = 2 WHERE decision_id = 1",
+         "UPDATE decisions SET person_id = 1 WHERE decision_id = 1",
+         Mismatch("decisions", "1", "no event tells this decision, or not with this comment")),
+        ("UPDATE notes SET body = 'yes' WHERE note_id = 1", "UPDATE notes SET body = 'no' WHERE note_id = 1",
+         Mismatch("decisions", "3", "no event tells this decision, or not with this comment")),
+        ("UPDATE decisions SET sha256 = 'ff' WHERE decision_id = 2",
+         "UPDATE decisions SET sha256 = (SELECT sha256 FROM versions WHERE version_id = 2) WHERE decision_id = 2",
+         Mismatch("decisions", "2", "the bytes decided on are not those of the version")),
+        ("UPDATE effects SET sha256 = 'ff' WHERE effect_id = 1",
+         "UPDATE effects SET sha256 = (SELECT sha256 FROM versions WHERE version_id = 1) WHERE effect_id = 1",
+         Mismatch("events", "", "it moves bytes without an effect that was done for them")),
+    ],
+)  # fmt: skip
+def test_changed_records_are_found(told: tuple[Ledger, RawSql], change: str, undo: str, expected: Mismatch) -> None:
+    """Each kind of change is among what is found, by table and key."""
+    ledger, raw = told
+    raw.execute(change)
+    with ledger.reading() as connection:
+        found = verify_records(connection)
+    raw.execute(undo)
+    with ledger.reading() as connection:
+        assert verify_records(connection) == []
+    assert any((one.table, one.reason) == (expected.table, expected.reason) for one in found), found
+    assert any(one.key == (expected.key or one.key) for one in found if one.reason == expected.reason)
+
+
+def test_deleted_and_erased_words(told: tuple[Ledger, RawSql]) -> None:
+    """A comment that was erased is no damage; a decision that was deleted is."""
+    ledger, raw = told
+    note = raw.execute("SELECT body FROM notes WHERE note_id = 1")[0][0]
+    raw.execute("UPDATE notes SET body = NULL, erased_at = 1 WHERE note_id = 1")
+    with ledger.reading() as connection:
+        assert verify_records(connection) == []
+    raw.execute("UPDATE notes SET body = ?, erased_at = NULL WHERE note_id = 1", note)
+    raw.execute("DELETE FROM decisions WHERE decision_id = 3")
+    with ledger.reading() as connection:
+        found = verify_records(connection, limit=1)
+    assert [(one.table, one.reason) for one in found] == [
+        ("decisions", "an event tells a decision that is not recorded")
+    ]
