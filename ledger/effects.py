@@ -51,7 +51,7 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class CancelledAttempt:
-    """A publish effect that was cancelled after an attempt: its bytes may lie in the library under this key."""
+    """An effect that was cancelled after an attempt: the library may hold the wrong bytes under this key, or none."""
 
     effect_id: int
     bucket: str
@@ -162,14 +162,14 @@ def begin_effects(tx: Transaction, effect_ids: Iterable[int]) -> set[int]:
 
 
 def cancelled_attempts(connection: sa.Connection) -> list[CancelledAttempt]:
-    """Publish effects that were cancelled after an attempt and are not cleared up yet."""
+    """Publish and withdraw effects that were cancelled after an attempt and are not cleared up yet."""
     effects, versions, assets = tables.effects, tables.versions, tables.assets
     query = (
         sa.select(effects.c.effect_id, assets.c.bucket, assets.c.key, effects.c.closed_at)
         .join(versions, versions.c.version_id == effects.c.version_id)
         .join(assets, assets.c.asset_id == versions.c.asset_id)
         .where(
-            effects.c.kind == "publish",
+            effects.c.kind.in_(("publish", "withdraw")),
             effects.c.status == "cancelled",
             effects.c.attempts > 0,
             effects.c.result.is_(None),

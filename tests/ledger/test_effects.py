@@ -168,6 +168,22 @@ def test_what_a_cancelled_attempt_may_have_left_is_cleared_once(world: ApprovalW
     assert [world.state(begun), world.state(idle)] == ["superseded", "superseded"]
 
 
+def test_a_publication_ends_an_open_withdrawal_of_the_version_before(world: ApprovalWorld) -> None:
+    """The older is withdrawn as superseded; what its own withdrawal may have deleted is looked at afterwards."""
+    older = world.published("spring/a.jpg", "one")
+    world.open_effect("withdraw", older, "rights: expired")
+    effect = world.effect(older)
+    with world.writing() as tx:
+        begin_effects(tx, [effect.effect_id])
+    newer = world.published("spring/a.jpg", "two")
+    assert [world.state(older), world.state(newer)] == ["withdrawn", "published"]
+    assert world.story(older)[-2:] == ["effect_cancelled", "withdraw"]
+    with world.ledger.reading() as connection:
+        assert [one.effect_id for one in cancelled_attempts(connection)] == [effect.effect_id]
+    with pytest.raises(StaleVersion), world.writing() as tx:
+        complete_withdrawals(tx, [Carried(effect)])
+
+
 def test_a_second_open_effect_is_refused(world: ApprovalWorld) -> None:
     """In our words, with the rule; nothing of the transaction is kept."""
     version_id = world.withdrawn()

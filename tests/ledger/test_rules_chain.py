@@ -147,3 +147,13 @@ def test_words_are_only_erased(museum: StateMuseum, sql: str, is_open: bool) -> 
     """What people wrote may be forgotten, never changed."""
     refusal = museum.raw.attempt(lambda: museum.raw.execute(sql))
     assert refusal == ("" if is_open else "signoff: rule 1: what people said is only ever erased")
+
+
+@pytest.mark.parametrize("how", ["REPLACE", "INSERT OR REPLACE", "INSERT OR IGNORE"])
+@pytest.mark.parametrize("museum", ["sqlite"], indirect=True)
+def test_words_are_not_replaced(museum: StateMuseum, how: str) -> None:
+    """REPLACE takes the place of no note."""
+    sql = f"{how} INTO notes SELECT note_id, salt, 'yes', NULL FROM notes"
+    assert (
+        museum.raw.attempt(lambda: museum.raw.execute(sql)) == "signoff: rule 1: what people said is only ever erased"
+    )
