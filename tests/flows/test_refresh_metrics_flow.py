@@ -85,7 +85,12 @@ def test_a_missing_ledger_is_not_tried_again(home: Path, prefect_server: Prefect
     (flow_run,) = call(
         prefect_server,
         "/flow_runs/filter",
-        {"sort": "START_TIME_DESC", "limit": 1, "flows": {"name": {"any_": ["refresh-metrics"]}}},
+        {
+            "sort": "END_TIME_DESC",
+            "limit": 1,
+            "flows": {"name": {"any_": ["refresh-metrics"]}},
+            "flow_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}},
+        },
     )
     assert flow_run["state_type"] == "FAILED"
     assert "There is no ledger at" in flow_run["state"]["message"]
