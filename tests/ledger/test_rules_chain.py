@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from ledger.canonical import canonical_json
-from ledger.engine import Ledger
 from tests.ledger.raw_sql import RawSql
 from tests.ledger.state_museum import StateMuseum, museum
 
@@ -22,7 +21,7 @@ def append(
     raw: RawSql, off: int = 1, previous: str | None = None, digest: str | None = None, how: str = "INSERT"
 ) -> None:
     """Append a telling event, so many numbers after the head."""
-    seq, head = raw.last_event()
+    ((seq, head),) = raw.execute("SELECT seq, hash FROM chain_head")
     row: dict[str, Any] = {"seq": seq + off, "at": 1, "actor": "system:attacker", "action": "tell"}
     body = canonical_json({**row, "prev": previous or head}).decode()
     raw.insert("events", how=how, **row, body=body, hash=digest or hashlib.sha256(body.encode()).hexdigest())
@@ -41,8 +40,8 @@ def append(
         ("UPDATE chain_head SET hash = 'ff'", "signoff: rule 1: the head of the chain follows its events"),
         ("UPDATE chain_head SET one = 2", "signoff: rule 1: the head of the chain follows its events"),
         ("DELETE FROM chain_head", "signoff: rule 1: the chain has one head"),
-        ("INSERT INTO chain_head (one, seq, hash) VALUES (2, 0, 'ff')", "signoff: rule 1: the chain has one head"),
-        ("INSERT INTO chain_head (one, seq, hash) VALUES (1, 0, 'ff') ON CONFLICT (one) DO UPDATE SET seq = 0",
+        ("INSERT INTO chain_head VALUES (2, 0, 'ff')", "signoff: rule 1: the chain has one head"),
+        ("INSERT INTO chain_head VALUES (1, 0, 'ff') ON CONFLICT (one) DO UPDATE SET seq = 0",
          "signoff: rule 1: the chain has one head"),
     ],
 )  # fmt: skip
@@ -158,31 +157,3 @@ def test_words_are_not_replaced(museum: StateMuseum, how: str) -> None:
     assert (
         museum.raw.attempt(lambda: museum.raw.execute(sql)) == "signoff: rule 1: what people said is only ever erased"
     )
-
-
-def test_the_head_follows_every_commit(ledger: Ledger) -> None:
-    """After one event or many, in one transaction or several, immediate constraints or not, it is the last event."""
-    with RawSql(ledger.url) as raw:
-        ask = "SELECT h.seq = e.seq AND h.hash = e.hash FROM chain_head h, events e ORDER BY e.seq DESC LIMIT 1"
-        for count in (1, 5, 2):
-            raw.begin()
-            if count == 5 and not raw.is_sqlite:
-                raw.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            for _ in range(count):
-                append(raw)
-            raw.execute("COMMIT")
-            assert [bool(row[0]) for row in raw.execute(ask)] == [True]
-        assert raw.execute("SELECT seq, touched_by FROM chain_head") == [(8, 0)]
-
-
-@pytest.mark.parametrize("ledger", ["postgresql"], indirect=True)
-def test_a_touched_head_settles(ledger: Ledger) -> None:
-    """Whoever pretends that the head is being moved moves nothing: it settles at the last event."""
-    with RawSql(ledger.url) as raw:
-        append(raw)
-        raw.begin()
-        raw.execute("UPDATE chain_head SET touched_by = txid_current()")
-        append(raw)
-        raw.execute("COMMIT")
-        raw.execute("UPDATE chain_head SET touched_by = txid_current() + 1")
-        assert raw.execute("SELECT seq, touched_by FROM chain_head") == [(2, 0)]

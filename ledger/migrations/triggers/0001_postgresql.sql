@@ -26,15 +26,13 @@ END $$
 -- Rules 1, 2, 3, 5, 6, 7: events ----------------------------------------------------------------------------------------
 CREATE FUNCTION signoff_check_event() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-  last_seq bigint;
-  last_hash text;
+  head chain_head%ROWTYPE;
   v versions%ROWTYPE;
   refusal text;
 BEGIN
-  PERFORM 1 FROM chain_head WHERE one = 1 FOR UPDATE;
-  SELECT seq, hash INTO last_seq, last_hash FROM events ORDER BY seq DESC LIMIT 1;
-  IF NEW.seq IS DISTINCT FROM COALESCE(last_seq, 0) + 1
-     OR position('"prev":"' || COALESCE(last_hash, repeat('0', 64)) || '"' IN NEW.body) = 0
+  SELECT * INTO head FROM chain_head WHERE one = 1 FOR UPDATE;
+  IF NEW.seq IS DISTINCT FROM head.seq + 1
+     OR position('"prev":"' || head.hash || '"' IN NEW.body) = 0
      OR NEW.hash IS DISTINCT FROM encode(sha256(convert_to(NEW.body, 'UTF8')), 'hex') THEN
     refusal := 'rule 1: an event must follow the head of the chain';
   ELSIF (NEW.to_state IS NULL) <> (NEW.from_state IS NULL)
@@ -138,8 +136,7 @@ CREATE TRIGGER events_check BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTIO
 --;
 CREATE FUNCTION signoff_apply_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE chain_head SET seq = NEW.seq, hash = NEW.hash, touched_by = txid_current()
-  WHERE one = 1 AND touched_by <> txid_current();
+  UPDATE chain_head SET seq = NEW.seq, hash = NEW.hash WHERE one = 1;
   IF NEW.to_state IS NOT NULL THEN
     UPDATE versions SET
       state = NEW.to_state, state_seq = NEW.seq, state_since = NEW.at, round = NEW.round,
@@ -158,9 +155,8 @@ FOR EACH ROW EXECUTE FUNCTION signoff_refuse('rule 1: the audit trail is append-
 --;
 CREATE FUNCTION signoff_check_head() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF NEW.one <> 1
-     OR NOT EXISTS (SELECT 1 FROM events WHERE seq = NEW.seq AND hash = NEW.hash)
-     OR EXISTS (SELECT 1 FROM events WHERE seq > NEW.seq) THEN
+  IF NEW.one <> 1 OR NEW.seq <> OLD.seq + 1
+     OR NEW.hash IS DISTINCT FROM (SELECT hash FROM events WHERE seq = NEW.seq) THEN
     PERFORM signoff_say('rule 1: the head of the chain follows its events');
   END IF;
   RETURN NEW;
@@ -168,18 +164,6 @@ END $$
 --;
 CREATE TRIGGER chain_head_follows_events BEFORE UPDATE ON chain_head
 FOR EACH ROW EXECUTE FUNCTION signoff_check_head()
---;
--- Each update of a row leaves a dead one behind, which every later look within the transaction has to pass: the head is
--- therefore moved by the first event of a transaction, and by its last one when it commits.
-CREATE FUNCTION signoff_settle_head() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  UPDATE chain_head SET touched_by = 0, (seq, hash) = (SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1)
-  WHERE one = 1;
-  RETURN NULL;
-END $$
---;
-CREATE CONSTRAINT TRIGGER chain_head_settles AFTER UPDATE ON chain_head DEFERRABLE INITIALLY DEFERRED
-FOR EACH ROW WHEN (NEW.touched_by <> 0) EXECUTE FUNCTION signoff_settle_head()
 --;
 CREATE TRIGGER chain_head_is_one BEFORE INSERT OR DELETE ON chain_head
 FOR EACH ROW EXECUTE FUNCTION signoff_refuse('rule 1: the chain has one head')

@@ -94,7 +94,6 @@ def _create_tables() -> None:
         sa.Column("one", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("touched_by", sa.BigInteger(), server_default="0", nullable=False),
         sa.CheckConstraint("one = 1", name=op.f("ck_chain_head_one")),
         sa.PrimaryKeyConstraint("one", name=op.f("pk_chain_head")),
         sqlite_with_rowid=False,
