@@ -12,7 +12,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 _REQUEST = re.compile(rb"(GET|POST|PUT|PATCH|DELETE) (/[^ \r\n]*) HTTP/1\.1\r\n")
-_TOO_BUSY = re.compile(rb"HTTP/1\.1 503 ")
+_TOO_BUSY = re.compile(rb"HTTP/1\.1 (?:429|50[0234]) ")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 _LONGEST_LINE = 2_048
 
@@ -20,7 +20,7 @@ _LONGEST_LINE = 2_048
 class CountingRelay:
     """Passes bytes in both directions, unchanged; `counts` holds `METHOD path` with ids left out → requests.
 
-    Requests that the server was too busy for (503: its SQLite was locked), and which are sent again, are in `busy`.
+    Requests that the server was too busy for (its SQLite was locked), and which are sent again, are in `busy`.
     """
 
     def __init__(self, target: str) -> None:
