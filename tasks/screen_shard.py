@@ -18,6 +18,7 @@ from ledger.submit import refuse, submit
 from policies.document import PolicyDocument
 from tasks.check_rights import RightsSubject, check_clearances, load_grants, machine_processing_forbidden
 from tasks.classify_contents import classify_contents
+from tasks.end_with_parent import end_with_parent
 from tasks.fetch_objects import fetch_objects, fetch_versions
 from tasks.inspect_contents import Inspected, ToInspect, inspect_contents, not_inspected
 from tasks.list_intake import Shard
@@ -53,6 +54,7 @@ class ShardSummary:
 )
 def screen_shard(shard: Shard, flow_run_id: str | None = None) -> ShardSummary:
     """Screen one shard in this process. Raises `TransientError` or `LedgerBusy` (retried) and permanent errors."""
+    end_with_parent()
     return screen(open_resources(), shard, flow_run_id)
 
 

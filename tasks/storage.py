@@ -6,7 +6,7 @@ import errno
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -296,6 +296,7 @@ class Storage:
                 region=self.settings.region,
                 virtual_hosted_style_request=False,
                 client_options={"allow_http": True},
+                retry_config={"max_retries": 4, "retry_timeout": timedelta(seconds=30)},  # the tasks try again later
                 **keys,
             )
         return self._stores[bucket]

@@ -1,7 +1,6 @@
 """Runs a flow in a process of its own that is killed (SIGKILL) at a named point, without a hook in the product.
 
-The child is forked from a server that has imported Prefect and little else, wraps one function of its own copy of
-the code, and calls the flow as a worker would.
+The child wraps one function of its own copy of the code and calls the flow as a worker would.
 """
 
 from __future__ import annotations
@@ -12,17 +11,15 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from multiprocessing import get_context
 from typing import Any, Final
 
 from prefect import Flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from tests.flows.forked import fork_context
 from tests.running_stack import settings_of
 from tests.workplace import Workplace
 
-_PRELOADED: Final = ["prefect.flow_engine", "prefect.task_engine", "sqlalchemy", "boto3", "obstore", "sqlglot", "PIL"]
-"""What takes long to import and starts no thread: a process with threads must not be forked, so polars is not here."""
 _WITHIN_S: Final = 120
 
 
@@ -38,12 +35,10 @@ class Point:
 
 def run_until_killed(workplace: Workplace, flow: Callable[[], Any], point: Point) -> None:
     """Run a flow of this workplace until its process dies at `point`; it is an error if it gets past it."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
     assert isinstance(flow, Flow)
     name = f"{flow.fn.__module__}:{flow.fn.__name__}"
     api_url = workplace.stack.settings.prefect_api
-    process = context.Process(target=_run, args=(str(workplace.config), api_url, name, point))
+    process = fork_context().Process(target=_run, args=(str(workplace.config), api_url, name, point))
     process.start()
     process.join(_WITHIN_S)
     assert process.exitcode == -signal.SIGKILL, f"the run did not come to {point.name}: exit code {process.exitcode}"

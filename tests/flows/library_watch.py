@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from tasks.resources import Resources
 from tasks.settings import load_settings
+from tests.flows.forked import fork_context
 from tests.workplace import Workplace
 
 _PAUSE_S = 0.02
@@ -36,7 +36,7 @@ class LibraryWatch:
     """
 
     def __init__(self, workplace: Workplace) -> None:
-        context = get_context("forkserver")
+        context = fork_context()
         self._ours, theirs = context.Pipe()
         self._process = context.Process(target=_watch, args=(workplace.config, theirs), daemon=True)
 

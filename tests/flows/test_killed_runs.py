@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from flows.carry_out_effects import carry_out_effects
 from flows.ingest_assets import ingest_assets
 from ledger.reviews import load_review
 from tasks.park_reviews import idempotency_key
+from tasks.settings import CONFIG_VARIABLE
 from tests.flows.killed_run import Point, run_until_killed
 from tests.flows.library_watch import LibraryWatch
 from tests.flows.pictures import broken_picture
 from tests.workplace import MakeWorkplace, Workplace
 
 pytestmark = pytest.mark.stack
+
+ENDED_WITHIN_S = 15.0
 
 SCREENING = (
     Point("bytes in custody, before the submit", "tasks.screen_shard:submit"),
@@ -106,3 +112,26 @@ def runs_of_reviews(workplace: Workplace) -> list[str]:
     keys = [idempotency_key(replace(one, round=number)) for one in firsts for number in (1, 2)]
     wanted = {"flow_runs": {"idempotency_key": {"any_": keys}}, "limit": 200}
     return sorted(run["id"] for run in workplace.stack.api.post("flow_runs/filter", wanted))
+
+
+def test_what_a_killed_run_had_started_ends_by_itself(make_workplace: MakeWorkplace) -> None:
+    """The processes that screened shards for it, and their sandboxes, do not outlive a run that was killed."""
+    workplace = make_workplace(shard_size=2, processes=2)
+    for number in range(4):
+        workplace.put(f"text/{number}.txt", f"Plain words, the {number}th of their kind, and long enough to be text.")
+    run_until_killed(workplace, ingest_assets, Point("a shard is done", "flows.shard_runner:_sort_out"))
+    _, alive = psutil.wait_procs(processes_of(workplace), timeout=ENDED_WITHIN_S)
+    assert alive == []
+    workplace.ingest()
+    assert set(workplace.states().values()) == {"in_review"}
+    assert len(workplace.rows("SELECT 1 FROM events WHERE action = 'submit'")) == 4
+
+
+def processes_of(workplace: Workplace) -> list[psutil.Process]:
+    """Every other process that works with this workplace's settings."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):  # of another user, or gone
+            if process.pid != os.getpid() and process.environ().get(CONFIG_VARIABLE) == str(workplace.config):
+                found.append(process)
+    return found
