@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from ledger import schema, tables
 from ledger.engine import Ledger
@@ -20,7 +21,8 @@ from tests.ledger.conftest import create_database
 from tests.ledger.other_processes import run_together, upgrade_together
 from tests.ledger.raw_sql import REFUSED, RawSql
 
-HEAD = "0001"
+HEAD = ScriptDirectory(str(schema._MIGRATIONS)).get_current_head()
+LATER = "9998"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -111,9 +113,9 @@ def with_a_second_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shutil.copytree(schema._MIGRATIONS, folder)
 
     def put(body: str) -> None:
-        (folder / "versions" / "0002_later.py").write_text(
+        (folder / "versions" / f"{LATER}_later.py").write_text(
             '"""Later."""\nimport sqlalchemy as sa\nfrom alembic import op\n\n'
-            f'revision = "0002"\ndown_revision = "0001"\n\n\ndef upgrade():\n    {body}\n'
+            f'revision = "{LATER}"\ndown_revision = "{HEAD}"\n\n\ndef upgrade():\n    {body}\n'
         )
         monkeypatch.setattr(schema, "_MIGRATIONS", folder)
 
@@ -121,10 +123,10 @@ def with_a_second_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_later_migration_follows(empty: Ledger, with_a_second_migration: Callable[[str], None]) -> None:
-    """A ledger at the baseline gets the next one; a new one gets both; the older program refuses it then."""
+    """A ledger at the head gets the next one; a new one gets all; the older program refuses it then."""
     assert upgrade_ledger(empty) == (None, HEAD)
     with_a_second_migration("op.add_column('holds', sa.Column('remark', sa.Text()))")
-    assert upgrade_ledger(empty) == (HEAD, "0002")
+    assert upgrade_ledger(empty) == (HEAD, LATER)
     with empty.reading() as connection:
         assert "remark" in _columns(connection, "holds")
 
@@ -137,7 +139,7 @@ def test_a_migration_that_fails_leaves_nothing(empty: Ledger, with_a_second_migr
     with empty.reading() as connection:
         assert sa.inspect(connection).get_table_names() == []
     with_a_second_migration("op.create_table('half', sa.Column('x', sa.Text()))")
-    assert upgrade_ledger(empty) == (None, "0002")
+    assert upgrade_ledger(empty) == (None, LATER)
 
 
 def test_two_starts_at_once(empty: Ledger) -> None:
