@@ -525,3 +525,17 @@ chain_head = _table(  # one row; its lock is what gives sequence numbers out
     _text("hash"),
     sa.CheckConstraint("one = 1", name="one"),
 )
+
+seals = _table(  # signed checkpoints of the chain, as put into object storage; verification trusts only those there
+    "seals",
+    _key("seal_id"),
+    _int("seq", unique=True),  # the last event that is sealed
+    _text("hash"),  # its hash
+    _at("sealed_at"),
+    _text("public_key"),
+    _text("body"),  # canonical JSON: these bytes are signed
+    _text("signature"),
+    _text("bucket"),
+    _text("key"),
+    _text("object_version", nullable=True),
+)

@@ -16,7 +16,10 @@ from ledger import schema, tables
 from ledger.engine import Ledger
 from ledger.errors import LedgerSchemaMismatch
 from ledger.schema import check_ledger, upgrade_ledger
+from ledger.verify import verify_chain
+from ledger.verify_records import verify_records
 from policies.lifecycle import TRANSITIONS
+from tests.ledger.approval_world import ApprovalWorld
 from tests.ledger.conftest import create_database
 from tests.ledger.other_processes import run_together, upgrade_together
 from tests.ledger.raw_sql import REFUSED, RawSql
@@ -106,8 +109,48 @@ def test_a_newer_database_is_refused(ledger: Ledger, raw: RawSql) -> None:
         raw.execute(f"UPDATE alembic_version SET version_num = '{HEAD}'")
 
 
+def test_a_ledger_of_the_first_release_is_upgraded_with_what_it_holds(
+    empty: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every record of a ledger at 0001 is there afterwards, its chain holds, and the new rules are in force."""
+    folder = tmp_path / "first-release"
+    shutil.copytree(schema._MIGRATIONS, folder)
+    for later in (folder / "versions").glob("*.py"):
+        if not later.name.startswith("0001_"):
+            later.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "_MIGRATIONS", folder)
+        assert upgrade_ledger(empty) == (None, "0001")
+    world = ApprovalWorld(empty)
+    world.published("spring/a.jpg", "one")
+    world.archived("spring/b.jpg", "two")
+    with RawSql(empty.url) as raw:
+        before = {table: _records(raw, table) for table in _tables_of(empty)}
+        assert upgrade_ledger(empty) == ("0001", HEAD)
+        assert {table: _records(raw, table) for table in before} == before
+        with empty.reading() as connection:
+            assert verify_chain(connection).damage is None
+            assert verify_records(connection) == []
+        assert raw.attempt(lambda: raw.insert("seals", **SEAL)).startswith("signoff: rule 1: a seal follows")
+
+
+SEAL = {
+    "seal_id": 1, "seq": 1, "hash": "ff" * 32, "sealed_at": 1, "public_key": "k", "body": "{}", "signature": "s",
+    "bucket": "archive", "key": "seals/1",
+}  # fmt: skip
+
+
+def _tables_of(ledger: Ledger) -> list[str]:
+    with ledger.reading() as connection:
+        return sorted(set(sa.inspect(connection).get_table_names()) - {"alembic_version"})
+
+
+def _records(raw: RawSql, table: str) -> list[tuple[object, ...]]:
+    return sorted(raw.execute(f"SELECT * FROM {table}"), key=str)
+
+
 @pytest.fixture
-def with_a_second_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def with_a_later_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Puts a later migration behind the present ones, in a copy of their folder."""
     folder = tmp_path / "migrations"
     shutil.copytree(schema._MIGRATIONS, folder)
@@ -122,23 +165,23 @@ def with_a_second_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return put
 
 
-def test_a_later_migration_follows(empty: Ledger, with_a_second_migration: Callable[[str], None]) -> None:
+def test_a_later_migration_follows(empty: Ledger, with_a_later_migration: Callable[[str], None]) -> None:
     """A ledger at the head gets the next one; a new one gets all; the older program refuses it then."""
     assert upgrade_ledger(empty) == (None, HEAD)
-    with_a_second_migration("op.add_column('holds', sa.Column('remark', sa.Text()))")
+    with_a_later_migration("op.add_column('holds', sa.Column('remark', sa.Text()))")
     assert upgrade_ledger(empty) == (HEAD, LATER)
     with empty.reading() as connection:
         assert "remark" in _columns(connection, "holds")
 
 
-def test_a_migration_that_fails_leaves_nothing(empty: Ledger, with_a_second_migration: Callable[[str], None]) -> None:
+def test_a_migration_that_fails_leaves_nothing(empty: Ledger, with_a_later_migration: Callable[[str], None]) -> None:
     """Half a migration is none: neither its tables nor its number remain, and the next start may try again."""
-    with_a_second_migration("op.create_table('half', sa.Column('x', sa.Text())); raise ZeroDivisionError")
+    with_a_later_migration("op.create_table('half', sa.Column('x', sa.Text())); raise ZeroDivisionError")
     with pytest.raises(ZeroDivisionError):
         upgrade_ledger(empty)
     with empty.reading() as connection:
         assert sa.inspect(connection).get_table_names() == []
-    with_a_second_migration("op.create_table('half', sa.Column('x', sa.Text()))")
+    with_a_later_migration("op.create_table('half', sa.Column('x', sa.Text()))")
     assert upgrade_ledger(empty) == (None, LATER)
 
 
