@@ -146,9 +146,17 @@ def due_at(calendar: Calendar, start: datetime, within: Duration, share: float =
     >>> due_at(office, friday_noon, Duration(1, Unit.DAY)).isoformat()
     '2026-05-04T10:00:00+00:00'
     """
+    return later_working(calendar, start, timedelta(seconds=calendar.seconds(within)) * share)
+
+
+def later_working(calendar: Calendar, start: datetime, worked: timedelta) -> datetime:
+    """The first instant, in UTC, at which `worked` has passed since `start` in working time.
+
+    Raises ValueError if `start` is naive.
+    """
     if start.tzinfo is None:
         raise ValueError("a deadline starts at an aware datetime")
-    left = timedelta(seconds=calendar.seconds(within)) * share
+    left = worked
     now = start.astimezone(UTC)
     days = calendar.working_days(now)
     opens, closes = next(days)
