@@ -1,7 +1,7 @@
 """The ladder of a deadline: its rungs in order, and when the next one is to fire, given when the others did.
 
-Nothing here knows what waits or what a rung does. A rung that fires late (nobody swept for a while) moves those after it,
-so that everybody has the whole time that the policy gives them; a sweep's own rhythm moves nothing.
+Nothing here knows what waits or what a rung does. A rung that fires late (nobody swept for a while) moves those after
+it, so that everybody has the whole time that the policy gives them; a sweep's own rhythm moves nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class RungKind(StrEnum):
 class Rung:
     """One rung: `after` is the working time since the wait began at which it fires, if no rung before it was late.
 
-    `to` is the group that an escalation adds, `outcome` (`reject` or `request_changes`) how the last rung ends the wait.
+    `to` is the group that an escalation adds, `outcome` (`reject` or `request_changes`) how the last rung ends it.
     """
 
     number: int

@@ -40,13 +40,14 @@ def climb(start: datetime, late: dict[int, datetime] | None = None) -> list[Fire
 
 def test_the_rungs_of_a_deadline() -> None:
     """Reminders at their shares, escalations one after the other from the end of the first time, then the outcome."""
-    assert RUNGS == (
+    expected = (
         Rung(0, RungKind.REMIND, DAY),
         Rung(1, RungKind.REMIND, 1.8 * DAY),
         Rung(2, RungKind.ESCALATE, 2 * DAY, to="leads"),
         Rung(3, RungKind.ESCALATE, 3 * DAY, to="board"),
         Rung(4, RungKind.FINALLY, 3.5 * DAY, outcome="reject"),
     )
+    assert expected == RUNGS
     assert ladder_of(Deadline.model_validate({"within": "1 hour", "finally": "request_changes"}), BERLIN) == (
         Rung(0, RungKind.FINALLY, timedelta(hours=1), outcome="request_changes"),
     )
@@ -104,12 +105,12 @@ def test_a_night_without_sweeps_is_no_outage() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    start=st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)),
+    start_s=st.integers(0, 2 * 365 * 86_400),
     lags_s=st.lists(st.integers(0, 40 * 86_400), min_size=5, max_size=5),
 )
-def test_no_rung_comes_early(start: datetime, lags_s: list[int]) -> None:
+def test_no_rung_comes_early(start_s: int, lags_s: list[int]) -> None:
     """Whatever the outages: in order, never before its instant, and with its interval but for a few sweeps' time."""
-    begun = start.replace(tzinfo=UTC)
+    begun = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=start_s)
     fired: list[FiredRung] = []
     for lag_s in lags_s:
         planned = next_rung(RUNGS, BERLIN, begun, fired)
