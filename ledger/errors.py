@@ -43,3 +43,19 @@ class UnknownName(LedgerError):
 
 class LedgerSchemaMismatch(LedgerError):
     """The database is older or newer than this version of Signoff understands."""
+
+
+class SealKeyUnreadable(LedgerError):
+    """What should be the signing key of the seals is none."""
+
+    def __init__(self, where: str) -> None:
+        """`where` it was read."""
+        super().__init__(
+            f"the signing key of the seals in {where} cannot be read; allowed is an Ed25519 key as PEM (PKCS 8, no "
+            "password), or its 32 bytes as 64 hexadecimal digits. Put the right one there"
+        )
+        self.where = where
+
+    def __reduce__(self) -> tuple[type[SealKeyUnreadable], tuple[str]]:
+        """Survive the way from a task's process to the flow's."""
+        return (type(self), (self.where,))

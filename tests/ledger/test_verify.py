@@ -235,7 +235,10 @@ def test_only_seals_tell_a_whole_rewritten_chain(told: Told) -> None:
     assert verified(told.ledger).damage is None
     found = verified(told.ledger, sealed=seals)
     assert found.damage is not None
-    assert (found.damage.seq, found.damage.reason) == (20, "rewritten: it is not the event that was sealed")
+    assert (found.damage.seq, found.damage.reason) == (
+        20,
+        "rewritten: it is not the event that was sealed; the change is in events 6 to 20",
+    )
 
 
 def test_seals_tell_a_tail_cut_off_with_its_head(told: Told) -> None:
