@@ -83,23 +83,26 @@ def compare_with_roster(
     """What would have to change so that the gates follow the roster; only gates where anything does, or is missing.
 
     `groups`: gate id → (reviewers, owner). Who is no longer in the group through which they came may not decide. Where
-    the others are too few for the quorum, present reviewers are added, then the owner group's people.
+    the others are too few for the quorum, present reviewers are added, then the owner group's people, then those of the
+    groups that the gate's deadline has asked as well.
     """
-    members, everybody = _members(connection)
+    members, everybody = group_members(connection)
+    asked = _escalated_to(connection, gates)
     eligible, acted = _eligible(connection, gates), _acted(connection, gates)
     changes = []
     for gate in gates:
         reviewers, owner = (members.get(group, frozenset()) for group in groups[gate.gate_id])
+        others = owner.union(*(members.get(group, frozenset()) for group in asked.get(gate.gate_id, ())))
         rows = eligible.get(gate.gate_id, {})
         present = {person: via for person, (via, revoked) in rows.items() if not revoked}
-        allowed = {"group": reviewers, "escalation": owner, "delegation": frozenset(present)}
+        allowed = {"group": reviewers, "escalation": others, "delegation": frozenset(present)}
         revoked = frozenset(person for person, via in present.items() if person not in allowed[via])
         decided = acted.get(gate.gate_id, frozenset())
         excluded = everybody.get(gate.submitter or "", frozenset()) if gate.four_eyes else frozenset()
         missing = gate.quorum - len(decided) - len(present.keys() - revoked - decided - excluded)
         barred = rows.keys() | decided | excluded
         wanted: dict[int, str] = {}
-        for via, people in (("group", reviewers), ("escalation", owner)):
+        for via, people in (("group", reviewers), ("escalation", owner), ("escalation", others)):
             if missing > len(wanted):
                 wanted |= dict.fromkeys(sorted(people - barred - wanted.keys()), via)
         if wanted or revoked or missing > 0:
@@ -135,7 +138,7 @@ def change_eligibility(tx: Transaction, changes: Iterable[EligibilityChange]) ->
             tx.append([Draft("change_eligibility", version_id=one.gate.version_id, details=details)])
 
 
-def _members(connection: sa.Connection) -> tuple[dict[str, frozenset[int]], dict[str, frozenset[int]]]:
+def group_members(connection: sa.Connection) -> tuple[dict[str, frozenset[int]], dict[str, frozenset[int]]]:
     """Group → people who are in it now; group → people who ever were."""
     memberships, people = tables.memberships, tables.people
     query = sa.select(memberships.c.group_name, memberships.c.person_id, memberships.c.removed_at, people.c.left_at)
@@ -146,6 +149,17 @@ def _members(connection: sa.Connection) -> tuple[dict[str, frozenset[int]], dict
         if row.removed_at is None and row.left_at is None:
             now.setdefault(row.group_name, set()).add(row.person_id)
     return {name: frozenset(ids) for name, ids in now.items()}, {name: frozenset(ids) for name, ids in ever.items()}
+
+
+def _escalated_to(connection: sa.Connection, gates: Sequence[UndecidedGate]) -> dict[int, set[str]]:
+    """Gate id → groups that its deadline has asked as well."""
+    rungs = tables.rungs
+    found: dict[int, set[str]] = {}
+    for batch in batches(gate.gate_id for gate in gates):
+        query = sa.select(rungs.c.gate_id, rungs.c.group_name)
+        for row in connection.execute(query.where(rungs.c.gate_id.in_(batch), rungs.c.kind == "escalate")):
+            found.setdefault(row.gate_id, set()).add(row.group_name)
+    return found
 
 
 def _eligible(connection: sa.Connection, gates: Sequence[UndecidedGate]) -> dict[int, dict[int, tuple[str, bool]]]:

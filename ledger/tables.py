@@ -438,6 +438,74 @@ decisions = _table(
     ),
 )
 
+# --- deadlines --------------------------------------------------------------------------------------------------------
+
+rungs = _table(  # of a deadline's ladder, each as it fired: once, in order
+    "rungs",
+    _key("rung_id"),
+    _ref("version_id", "versions.version_id"),
+    _int("round"),
+    _ref("gate_id", "gates.gate_id", nullable=True),  # NULL: the version itself waits, in quarantine or for changes
+    _int("since_seq"),  # the event that brought the version into the state in which it waits
+    _int("number"),  # 0 first
+    _text("kind"),
+    _text("group_name", nullable=True),  # of an escalation: whom it adds
+    _text("outcome", nullable=True),  # of the last rung: how it ends; never approval
+    _at("planned_at"),
+    _at("fired_at"),
+    _one_of("kind", "remind", "escalate", "finally"),
+    sa.CheckConstraint("(kind = 'escalate') = (group_name IS NOT NULL)", name="group_name"),
+    sa.CheckConstraint(
+        "(kind = 'finally') = (outcome IS NOT NULL) AND (outcome IS NULL OR outcome IN ('reject', 'request_changes'))",
+        name="outcome",
+    ),
+    sa.CheckConstraint("planned_at <= fired_at", name="fired_at"),
+    sa.Index(
+        "uq_rungs_gate",
+        "gate_id",
+        "number",
+        unique=True,
+        sqlite_where=sa.text("gate_id IS NOT NULL"),
+        postgresql_where=sa.text("gate_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "uq_rungs_version",
+        "version_id",
+        "since_seq",
+        "number",
+        unique=True,
+        sqlite_where=sa.text("gate_id IS NULL"),
+        postgresql_where=sa.text("gate_id IS NULL"),
+    ),
+)
+
+notices = _table(  # the outbox: what people are to be told, written with what they are told of
+    "notices",
+    _key("notice_id"),
+    _ref("person_id", "people.person_id"),
+    _text("kind"),
+    _text("occasion"),  # what it is about, so that nobody is told the same twice
+    _ref("review_id", "reviews.review_id", nullable=True),
+    _ref("version_id", "versions.version_id", nullable=True),
+    _text("body"),  # JSON: what the message is made of; no names of people
+    _at("created_at"),
+    _text("state"),
+    _int("attempts", server_default="0"),
+    _text("last_error", nullable=True),
+    _at("closed_at", nullable=True),
+    sa.UniqueConstraint("person_id", "occasion"),
+    _one_of("kind", "remind", "escalate", "finally"),
+    _one_of("state", "waiting", "sent", "given_up"),
+    sa.CheckConstraint("(state = 'waiting') = (closed_at IS NULL)", name="closed_at"),
+    sa.CheckConstraint("(review_id IS NULL) <> (version_id IS NULL)", name="about"),
+    sa.Index(
+        "ix_notices_waiting",
+        "notice_id",
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    ),
+)
+
 # --- keeping --------------------------------------------------------------------------------------------------------
 
 holds = _table(  # legal holds stack by matter; none has an end date

@@ -7,7 +7,7 @@ import multiprocessing
 import random
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from typing import Any, Protocol
 
@@ -15,13 +15,23 @@ from ledger.effects import Carried, complete_publications, load_open_effects
 from ledger.engine import Ledger
 from ledger.errors import LedgerBusy, StaleVersion
 from ledger.gates import GateTerms
+from ledger.ladder import Terms, fire_due
 from ledger.reader import unscreened
 from ledger.schema import upgrade_ledger
 from ledger.screen import ClearanceRecord, Screened, record_clearances, record_screenings
 from ledger.submit import Arrival, Custody, submit
 from ledger.transaction import Origin
+from ledger.waits import waiting_gates, waiting_versions
+from policies.calendars import Calendar
+from policies.deadlines import Rung, RungKind
 
 GATE = GateTerms("brand", 0, 1, True, "none", "brand", "owners")
+_DAY = timedelta(hours=8)
+LADDER = (
+    Rung(0, RungKind.REMIND, _DAY),
+    Rung(1, RungKind.ESCALATE, 2 * _DAY, to="owners"),
+    Rung(2, RungKind.FINALLY, 3 * _DAY, outcome="reject"),
+)
 
 
 class Results(Protocol):
@@ -88,6 +98,19 @@ def submit_together(url: str, policy: str, barrier: Barrier, results: Results) -
         return ",".join(sorted({one.outcome for one in submissions}))
 
     _tell(results, url, put)
+
+
+def fire_together(url: str, at: datetime, barrier: Barrier, results: Results) -> None:
+    """Wait for the others, fire every rung that is due at this instant; tell how many fired."""
+
+    def fire(ledger: Ledger) -> int:
+        terms = Terms(Calendar(timezone="Europe/Berlin", hours="09:00-17:00"), LADDER)
+        barrier.wait()
+        with ledger.writing(Origin("system:enforce_deadlines", at)) as tx:
+            waits = waiting_gates(tx.connection) + waiting_versions(tx.connection)
+            return len(fire_due(tx, waits, lambda _: terms))
+
+    _tell(results, url, fire)
 
 
 def write_for_a_while(url: str, policy: str, number: int, seconds: float, barrier: Barrier, results: Results) -> None:

@@ -1,0 +1,282 @@
+"""Firing the rungs of deadlines: remind, ask others as well, end the wait; each once, with all that it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from ledger import tables
+from ledger.eligibility import group_members
+from ledger.notices import write_notices
+from ledger.reviews import close_round
+from ledger.transaction import Draft, Transaction, batches
+from ledger.transitions import Move, move, void_open_gates
+from ledger.waits import Wait, undecided_pairs
+from policies.calendars import Calendar
+from policies.deadlines import PlannedRung, Rung, RungKind, due_by, fire, next_rung
+from policies.lifecycle import Action, State
+
+_ESCALATED: Final = "Its time was over, and more people may decide here now."
+_OUTCOMES: Final = {
+    "reject": ("rejected", Action.REJECT),
+    "request_changes": ("changes_requested", Action.REQUEST_CHANGES),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The deadline of a wait: its ladder, and the groups of the roster that hear of it.
+
+    `reminded` are reminded beside those who may decide; `told` hear of the end as well.
+    """
+
+    calendar: Calendar
+    rungs: tuple[Rung, ...]
+    reminded: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+
+    def next_for(self, wait: Wait) -> PlannedRung | None:
+        """The rung that comes next for this wait, and when."""
+        return next_rung(self.rungs, self.calendar, wait.since_at, wait.fired)
+
+    def is_due(self, wait: Wait, now: datetime) -> bool:
+        """Whether a rung is to fire for this wait now."""
+        planned = self.next_for(wait)
+        return planned is not None and planned.at <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A rung that fired for a wait. `due_at` is when the time of those who are asked now is over, None at the end.
+
+    `moved` says that it is another instant than before this rung: others are asked, or the rung was late.
+    """
+
+    wait: Wait
+    terms: Terms
+    planned: PlannedRung
+    due_at: datetime | None
+    moved: bool
+
+    @property
+    def rung(self) -> Rung:
+        """The rung itself."""
+        return self.planned.rung
+
+
+def fire_due(tx: Transaction, waits: Iterable[Wait], terms_of: Callable[[Wait], Terms]) -> list[Firing]:
+    """Fire the next rung of each of these waits for which it is time; returns what fired.
+
+    The waits must have been read in this transaction: then two sweeps at once fire nothing twice, and a rung whose
+    transaction did not commit never fired. One rung a wait at a time: the next one has its interval first. A version
+    that one of its gates ends here is ended once.
+    """
+    firings = _due(tx.origin.at, waits, terms_of)
+    _record(tx, firings)
+    members, ever = group_members(tx.connection) if firings else ({}, {})
+    for (kind, _, _), group in groupby(sorted(firings, key=_occasion), key=_occasion):
+        together = list(group)
+        if kind is RungKind.REMIND:
+            _remind(tx, together, members)
+        elif kind is RungKind.ESCALATE:
+            _escalate(tx, together, members, ever)
+        else:
+            _end(tx, together, members)
+    return firings
+
+
+def _due(now: datetime, waits: Iterable[Wait], terms_of: Callable[[Wait], Terms]) -> list[Firing]:
+    due = []
+    for wait in waits:
+        terms = terms_of(wait)
+        planned = terms.next_for(wait)
+        if planned is None or planned.at > now:
+            continue
+        before = due_by(terms.rungs, terms.calendar, wait.since_at, wait.fired)
+        after = due_by(terms.rungs, terms.calendar, wait.since_at, (*wait.fired, fire(planned, now)))
+        due.append(Firing(wait, terms, planned, after, after != before))
+    ends: dict[int, Firing] = {}
+    for one in due:
+        if one.rung.kind is RungKind.FINALLY:
+            ends.setdefault(one.wait.version_id, one)
+    return [one for one in due if ends.get(one.wait.version_id, one) is one]
+
+
+def _occasion(firing: Firing) -> tuple[RungKind, str, int]:
+    """What people hear of at once: a rung of one review, or of one version that waits by itself."""
+    wait = firing.wait
+    about = (
+        f"version {wait.version_id} since {wait.since_seq}" if wait.gate is None else f"review {wait.gate.review_id}"
+    )
+    return firing.rung.kind, about, firing.rung.number
+
+
+def _record(tx: Transaction, firings: Sequence[Firing]) -> None:
+    tx.insert(
+        tables.rungs,
+        [
+            {
+                "rung_id": rung_id,
+                "version_id": one.wait.version_id,
+                "round": one.wait.round,
+                "gate_id": one.wait.gate.gate_id if one.wait.gate else None,
+                "since_seq": one.wait.since_seq,
+                "number": one.rung.number,
+                "kind": str(one.rung.kind),
+                "group_name": one.rung.to,
+                "outcome": one.rung.outcome,
+                "planned_at": one.planned.at,
+                "fired_at": tx.origin.at,
+            }
+            for rung_id, one in zip(tx.number(tables.rungs, len(firings)), firings, strict=True)
+        ],
+    )
+
+
+def _remind(tx: Transaction, firings: Sequence[Firing], members: Mapping[str, frozenset[int]]) -> None:
+    people = _in_groups(members, (group for one in firings for group in one.terms.reminded))
+    _move_due_times(tx, firings)
+    tx.append(_told(one, "remind") for one in firings)
+    _notify(tx, firings, people | _undecided(tx, firings))
+
+
+def _escalate(
+    tx: Transaction,
+    firings: Sequence[Firing],
+    members: Mapping[str, frozenset[int]],
+    ever: Mapping[str, frozenset[int]],
+) -> None:
+    """Ask the people of the rung's group as well; a review is parked anew, so that its form offers them."""
+    group = members.get(firings[0].rung.to or "", frozenset())
+    added = _make_eligible(tx, firings, group, ever)
+    _move_due_times(tx, firings)
+    tx.append(
+        _told(one, "escalate", to=one.rung.to, added=sorted(added.get(one.wait.version_id, ()))) for one in firings
+    )
+    for review_id, review_round in sorted({(g.review_id, g.review_round) for one in firings if (g := one.wait.gate)}):
+        close_round(tx, review_id, review_round, "replaced", _ESCALATED)
+    _notify(tx, firings, group & _undecided(tx, firings, unless_gate=group))
+
+
+def _make_eligible(
+    tx: Transaction, firings: Sequence[Firing], group: frozenset[int], ever: Mapping[str, frozenset[int]]
+) -> dict[int, set[int]]:
+    """Version → people added at its gate: who was eligible there once, or submits, is not added (again)."""
+    eligible = tables.gate_eligible
+    gates = {one.wait.gate.gate_id: one.wait for one in firings if one.wait.gate}
+    known: dict[int, set[int]] = {}
+    for batch in batches(gates):
+        for row in tx.connection.execute(sa.select(eligible).where(eligible.c.gate_id.in_(batch))):
+            known.setdefault(row.gate_id, set()).update((row.person_id, row.on_behalf_of))
+    added: dict[int, set[int]] = {}
+    rows = []
+    for gate_id, wait in gates.items():
+        submitting = ever.get(wait.submitter or "", frozenset()) if wait.gate and wait.gate.four_eyes else frozenset()
+        added[wait.version_id] = set(group - known.get(gate_id, set()) - submitting)
+        rows += [
+            {"gate_id": gate_id, "person_id": one, "on_behalf_of": one, "via": "escalation", "added_at": tx.origin.at}
+            for one in sorted(added[wait.version_id])
+        ]
+    tx.insert(eligible, rows)
+    return added
+
+
+def _end(tx: Transaction, firings: Sequence[Firing], members: Mapping[str, frozenset[int]]) -> None:
+    """End the waits as their deadline says: the gate gives the outcome, the version's others are voided."""
+    people = _in_groups(members, (group for one in firings for group in one.terms.told)) | _undecided(tx, firings)
+    gates = tables.gates
+    for outcome in sorted({str(one.rung.outcome) for one in firings}):
+        ended = [one for one in firings if one.rung.outcome == outcome]
+        closed, action = _OUTCOMES[outcome]
+        for batch in batches(one.wait.gate.gate_id for one in ended if one.wait.gate):
+            tx.connection.execute(
+                gates.update().where(gates.c.gate_id.in_(batch)).values(outcome=closed, closed_at=tx.origin.at)
+            )
+        void_open_gates(tx, [one.wait.version_id for one in ended if one.wait.gate])
+        move(tx, [_ending(one, action) for one in ended])
+    for review_id, review_round in sorted({(g.review_id, g.review_round) for one in firings if (g := one.wait.gate)}):
+        close_round(tx, review_id, review_round, "closed", "Its time was over.")
+    _notify(tx, firings, people)
+
+
+def _ending(firing: Firing, action: Action) -> Move:
+    wait = firing.wait
+    return Move(
+        wait.version_id,
+        action,
+        State(wait.state),
+        round=wait.round,
+        reason=f"deadline: {f'stage {wait.gate.stage}' if wait.gate else wait.state}",
+        details=_details(firing),
+    )
+
+
+def _move_due_times(tx: Transaction, firings: Sequence[Firing]) -> None:
+    """Bring the due times of gates and reviews to what the ladder says after this rung."""
+    gates, reviews = tables.gates, tables.reviews
+    of_gates = {one.wait.gate.gate_id: one.due_at for one in firings if one.wait.gate and one.moved}
+    of_reviews = {one.wait.gate.review_id: one.due_at for one in firings if one.wait.gate and one.moved}
+    for table, key, due in ((gates, gates.c.gate_id, of_gates), (reviews, reviews.c.review_id, of_reviews)):
+        for due_at in set(due.values()):
+            for batch in batches(one for one, at in due.items() if at == due_at):
+                tx.connection.execute(table.update().where(key.in_(batch)).values(due_at=due_at))
+
+
+def _undecided(tx: Transaction, firings: Sequence[Firing], unless_gate: frozenset[int] = frozenset()) -> set[int]:
+    """People whose decision is still awaited at the gates of these; `unless_gate` where there is none."""
+    gates = [one.wait.gate.gate_id for one in firings if one.wait.gate]
+    if not gates:
+        return set(unless_gate)
+    return {person for pairs in undecided_pairs(tx.connection, gates).values() for person, _ in pairs}
+
+
+def _in_groups(members: Mapping[str, frozenset[int]], groups: Iterable[str]) -> set[int]:
+    return {person for group in set(groups) for person in members.get(group, frozenset())}
+
+
+def _notify(tx: Transaction, firings: Sequence[Firing], people: Iterable[int]) -> None:
+    first = firings[0]
+    kind, about, number = _occasion(first)
+    gate = first.wait.gate
+    body: dict[str, Any] = {
+        "state": first.wait.state,
+        "stage": gate.stage if gate else None,
+        "collection": first.wait.collection,
+        "assets": len(firings),
+        "keys": [one.wait.key for one in firings[:3]],
+        "due_at": first.due_at.isoformat() if first.due_at else None,
+        "outcome": first.rung.outcome,
+    }
+    write_notices(
+        tx,
+        str(kind),
+        f"{about} rung {number}",
+        people,
+        body,
+        review_id=gate.review_id if gate else None,
+        version_id=None if gate else first.wait.version_id,
+    )
+
+
+def _told(firing: Firing, action: str, **more: Any) -> Draft:
+    wait = firing.wait
+    return Draft(action, version_id=wait.version_id, round=wait.round, details={**_details(firing), **more})
+
+
+def _details(firing: Firing) -> dict[str, Any]:
+    gate = firing.wait.gate
+    return {
+        "rung": firing.rung.number,
+        "planned_at": firing.planned.at.isoformat(),
+        "due_at": firing.due_at.isoformat() if firing.due_at else None,
+        **(
+            {"gate": gate.gate_id, "stage": gate.stage, "review": gate.review_id}
+            if gate
+            else {"state": firing.wait.state}
+        ),
+    }
