@@ -19,9 +19,24 @@ def canonical_json(value: Any) -> bytes:
     b'{"a":[true,null,1e+21],"b":1}'
     """
     try:
-        return orjson.dumps(_canonical(value), option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(value if _is_plain(value) else _canonical(value), option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
         raise ValueError(f"no canonical JSON for this value: {error}") from error
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether orjson writes the canonical form of this by itself: nothing in it but what needs no second look."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return bool(-_EXACT <= value <= _EXACT)
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii() or (type(item) is not str and not _is_plain(item)):
+                return False
+        return True
+    return kind is list and all(map(_is_plain, value))
 
 
 def _canonical(value: Any) -> Any:

@@ -6,16 +6,22 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from ledger import tables
-from ledger.canonical import canonical_json
-from ledger.tables import to_micros
+from ledger.event_body import EventBodies
+from ledger.tables import Instant, to_micros
 
 BATCH = 5_000
-"""Rows a statement: below the parameter limits of both databases."""
+"""Values a list in a statement: below the parameter limits of both databases."""
+
+_ROWS_A_STATEMENT: Final = (64, 8, 1)
+"""What a statement costs beside its rows (on SQLite a journal of every page it touches) is shared by its rows. Few
+sizes, so that drivers keep the statements prepared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,9 @@ class Transaction:
         """Take the lock of the chain's head: from here on this is the only writer."""
         self.connection = connection
         self.origin = origin
+        self._is_sqlite = connection.dialect.name == "sqlite"
+        self._at = to_micros(origin.at)
+        self._bodies = EventBodies(self._at, origin.flow_run_id)
         head = connection.execute(sa.select(tables.chain_head.c.seq, tables.chain_head.c.hash).with_for_update()).one()
         self._seq: int = head.seq
         self._hash: str = head.hash
@@ -74,9 +83,14 @@ class Transaction:
         return range(start, start + count)
 
     def insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert many rows with one prepared statement."""
-        if rows:
-            self.connection.execute(table.insert(), list(rows))
+        """Insert many rows that name the same columns, many a statement."""
+        if not rows:
+            return
+        names = tuple(rows[0])
+        instants = [name for name in names if isinstance(table.c[name].type, Instant)]
+        if instants:
+            rows = [{**row, **{name: _micros(row[name]) for name in instants}} for row in rows]
+        self._insert_many(table.name, names, [tuple(row[name] for name in names) for row in rows])
 
     def append(self, drafts: Iterable[Draft]) -> None:
         """Give each draft its sequence number, chain it by hash and insert it; triggers check and apply it.
@@ -84,56 +98,84 @@ class Transaction:
         Raises `StaleVersion` or `RuleBroken` (through `Ledger.writing`) when the database refuses one.
         """
         rows = [self._chained(draft) for draft in drafts]
-        for start in range(0, len(rows), BATCH):
-            self.connection.execute(_INSERT_EVENT, rows[start : start + BATCH])
+        if self._is_sqlite:
+            self._insert_many("events", _EVENT_COLUMNS, rows)
+            return
+        # PostgreSQL applies a statement's events when all of them are in: others than births go one a statement there
+        for together, group in groupby(rows, key=_needs_nobody):
+            self._insert_many("events", _EVENT_COLUMNS, list(group), most=_ROWS_A_STATEMENT[0] if together else 1)
 
-    def _chained(self, draft: Draft) -> dict[str, Any]:
+    def _insert_many(
+        self, table: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]], most: int = _ROWS_A_STATEMENT[0]
+    ) -> None:
+        start = 0
+        for size in (size for size in _ROWS_A_STATEMENT if size <= most):
+            whole = (len(rows) - start) // size * size
+            if not whole:
+                continue
+            sql = _insert_sql(table, names, size, self._is_sqlite)
+            parts = [
+                tuple(value for row in rows[first : first + size] for value in row)
+                for first in range(start, start + whole, size)
+            ]
+            self.connection.exec_driver_sql(sql, parts)
+            start += whole
+
+    def _chained(self, draft: Draft) -> tuple[Any, ...]:
         self._seq += 1
-        at = to_micros(self.origin.at)
         actor = draft.actor or self.origin.actor
-        body = canonical_json(
-            {
-                "seq": self._seq,
-                "at": at,
-                "actor": actor,
-                "action": draft.action,
-                "version_id": draft.version_id,
-                "from": draft.from_state,
-                "to": draft.to_state,
-                "round": draft.round,
-                "policy": draft.policy_sha256,
-                "rule": draft.rule,
-                "reason": draft.reason,
-                "effect_id": draft.effect_id,
-                "flow_run": self.origin.flow_run_id,
-                "details": draft.details,
-                "prev": self._hash,
-            }
+        body = self._bodies.write(
+            seq=self._seq,
+            actor=actor,
+            action=draft.action,
+            version_id=draft.version_id,
+            from_state=draft.from_state,
+            to_state=draft.to_state,
+            round_number=draft.round,
+            policy_sha256=draft.policy_sha256,
+            rule=draft.rule,
+            reason=draft.reason,
+            effect_id=draft.effect_id,
+            details=draft.details,
+            previous=self._hash,
         )
         self._hash = hashlib.sha256(body).hexdigest()
-        return {
-            "seq": self._seq,
-            "at": at,
-            "actor": actor,
-            "action": draft.action,
-            "version_id": draft.version_id,
-            "from_state": draft.from_state,
-            "to_state": draft.to_state,
-            "round": draft.round,
-            "policy_sha256": draft.policy_sha256,
-            "rule": draft.rule,
-            "reason": draft.reason,
-            "effect_id": draft.effect_id,
-            "flow_run_id": self.origin.flow_run_id,
-            "body": body.decode(),
-            "hash": self._hash,
-        }
+        return (
+            self._seq,
+            self._at,
+            actor,
+            draft.action,
+            draft.version_id,
+            draft.from_state,
+            draft.to_state,
+            draft.round,
+            draft.policy_sha256,
+            draft.rule,
+            draft.reason,
+            draft.effect_id,
+            self.origin.flow_run_id,
+            body.decode(),
+            self._hash,
+        )
 
 
-_EVENT_COLUMNS = [column.name for column in tables.events.columns]
-_INSERT_EVENT = sa.text(
-    f"INSERT INTO events ({', '.join(_EVENT_COLUMNS)}) VALUES ({', '.join(':' + name for name in _EVENT_COLUMNS)})"  # noqa: S608 (our own column names)
-)
+_EVENT_COLUMNS: Final = tuple(column.name for column in tables.events.columns)
+_ACTION, _TO_STATE = _EVENT_COLUMNS.index("action"), _EVENT_COLUMNS.index("to_state")
+
+
+def _needs_nobody(row: tuple[Any, ...]) -> bool:
+    """Whether an event is checked without looking at what the events just before it changed: a birth."""
+    return bool(row[_TO_STATE] is not None and row[_ACTION] == "submit")
+
+
+@lru_cache(maxsize=256)
+def _insert_sql(table: str, names: tuple[str, ...], rows: int, is_sqlite: bool) -> str:
+    marks = f"({', '.join(['?' if is_sqlite else '%s'] * len(names))})"
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([marks] * rows)}"  # noqa: S608 (our own names)
+
+
+def _micros(at: datetime | None) -> int | None:
+    return None if at is None else to_micros(at)
 
 
 def batches(values: Iterable[Any]) -> Iterable[list[Any]]:
