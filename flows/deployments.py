@@ -82,7 +82,7 @@ def declared_deployments(schedules: ScheduleSettings) -> tuple[Deployment, ...]:
         ),
         Deployment(
             "enforce_deadlines",
-            "Park again every review that lost its run in Prefect.",
+            "Keep deadlines: remind, ask more people, end; park again every review that lost its run.",
             schedules.enforce_deadlines,
         ),
         Deployment(
@@ -91,6 +91,7 @@ def declared_deployments(schedules: ScheduleSettings) -> tuple[Deployment, ...]:
             schedules.apply_archive_policy,
         ),
         Deployment("refresh_metrics", "Bring the ledger's news into DuckDB.", schedules.refresh_metrics),
+        Deployment("seal_ledger", "Sign where the audit trail leads to, and put the seal away.", schedules.seal_ledger),
     )
 
 

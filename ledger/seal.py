@@ -151,27 +151,28 @@ class SealChain:
         return list(dict.fromkeys(seal.public_key for seal in self.seals))
 
 
-def check_seals(stored: Iterable[StoredSeal], pinned: Collection[str]) -> SealChain:
+def check_seals(stored: Iterable[StoredSeal], pinned: Collection[str], before: Seal | None = None) -> SealChain:
     """Decide which seals can be relied on when only the public keys in `pinned` are known to be genuine.
 
     Seals follow one another by number and digest; each is signed by the key of the one before, or by the key that it
     announced, or by a pinned one. A pinned key must have signed at least one of them: the later ones are then vouched
-    for by announcements, the earlier ones by digests. Of several objects under one key (an object lock keeps what was
-    there first) whatever is well signed counts; two different ones for one number are a problem.
+    for by announcements, the earlier ones by digests. Of several objects under one number (an object lock keeps what
+    was there first) the first that fits counts; a second one that fits too, and says something else, is a problem.
+    With `before` the seals continue one that is relied on already.
     """
     problems: list[str] = []
     seals: list[Seal] = []
     for number, genuine in _by_number(stored, problems):
-        seal = genuine[0]
-        before = seals[-1] if seals else None
-        reason = _misfit(seal, before, len(seals) + 1, pinned)
-        if len(genuine) > 1:
-            problems.append(f"seal {number}: there are {len(genuine)} different ones, each well signed")
-        if reason:
-            problems.append(f"seal {number}: {reason}")
+        last = seals[-1] if seals else before
+        misfits = [_misfit(seal, last, pinned) for seal in genuine]
+        fitting = [seal for seal, reason in zip(genuine, misfits, strict=True) if reason is None]
+        if not fitting:
+            problems.append(f"seal {number}: {misfits[0]}")
             break  # what follows hangs on it
-        seals.append(seal)
-    if seals and not any(seal.public_key in pinned for seal in seals):
+        if len(fitting) > 1:
+            problems.append(f"seal {number}: there are {len(fitting)} different ones, each well signed")
+        seals.append(fitting[0])
+    if seals and before is None and not any(seal.public_key in pinned for seal in seals):
         named = ", ".join(dict.fromkeys(seal.public_key for seal in seals))
         problems.append(f"no seal was signed with a pinned key; signed was with {named}")
         seals = []
@@ -193,7 +194,8 @@ def _by_number(stored: Iterable[StoredSeal], problems: list[str]) -> list[tuple[
     return [(number, list(found[number].values())) for number in sorted(found)]
 
 
-def _misfit(seal: Seal, before: Seal | None, expected: int, pinned: Collection[str]) -> str | None:
+def _misfit(seal: Seal, before: Seal | None, pinned: Collection[str]) -> str | None:
+    expected = before.number + 1 if before else 1
     if seal.number != expected:
         return f"seal {expected} is missing before it"
     if seal.previous != (before.digest if before else BEFORE_THE_FIRST):

@@ -238,3 +238,117 @@ class SettingsUnfinished(PermanentError):
 
     def __reduce__(self) -> tuple[type[SettingsUnfinished], tuple[str, str]]:
         return (type(self), (self.one, self.other))
+
+
+class SealKeyMissing(PermanentError):
+    """There is no key to seal the audit trail with."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"there is no key to seal the audit trail with: {path} does not exist and audit.key is not set. "
+            "`signoff up` makes it on first use; on other machines set SIGNOFF_AUDIT__KEY"
+        )
+        self.path = path
+
+    def __reduce__(self) -> tuple[type[SealKeyMissing], tuple[Path]]:
+        return (type(self), (self.path,))
+
+
+class SealKeyExposed(PermanentError):
+    """Others than its owner can read the signing key."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"others than its owner can read {path}, the key that seals the audit trail; `chmod 600` it, and exchange "
+            "it with `signoff audit key --rotate` if somebody may have read it"
+        )
+        self.path = path
+
+    def __reduce__(self) -> tuple[type[SealKeyExposed], tuple[Path]]:
+        return (type(self), (self.path,))
+
+
+class SealKeyGiven(PermanentError):
+    """The signing key comes from the settings, so it is exchanged there."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"the signing key comes from {origin}: set audit.previous_key to the present key and audit.key to the new "
+            "one; the next seal announces it"
+        )
+        self.origin = origin
+
+    def __reduce__(self) -> tuple[type[SealKeyGiven], tuple[str]]:
+        return (type(self), (self.origin,))
+
+
+class SealKeyUnknown(PermanentError):
+    """The key that has to sign the next seal is not at hand."""
+
+    def __init__(self, needed: str, found: Sequence[str]) -> None:
+        super().__init__(
+            f"the next seal has to be signed with key {needed}; at hand is {', '.join(found)}. Put the right key back. "
+            "If it is lost, `signoff audit key --replace-lost` goes on with the one at hand, which everyone who "
+            "verifies must then pin too"
+        )
+        self.needed, self.found = needed, tuple(found)
+
+    def __reduce__(self) -> tuple[type[SealKeyUnknown], tuple[str, tuple[str, ...]]]:
+        return (type(self), (self.needed, self.found))
+
+
+class NoPinnedKey(PermanentError):
+    """Nobody says which public key the seals must be signed with."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no public key is known to check the seals with: give it with --key, or set audit.trusted_keys; `signoff "
+            "audit key` prints it where the seals are made. --no-seals checks the chain alone, which cannot tell a "
+            "tail that was cut off"
+        )
+
+    def __reduce__(self) -> tuple[type[NoPinnedKey], tuple[()]]:
+        return (type(self), ())
+
+
+class SealsUnlocked(PermanentError):
+    """The bucket for the seals has no object lock."""
+
+    def __init__(self, bucket: str) -> None:
+        super().__init__(
+            f"the bucket {bucket!r} has no object lock, so a seal there could be taken away; no seal was written. "
+            "Create a bucket with object lock enabled (no bucket can be given one later) and set audit.bucket to it"
+        )
+        self.bucket = bucket
+
+    def __reduce__(self) -> tuple[type[SealsUnlocked], tuple[str]]:
+        return (type(self), (self.bucket,))
+
+
+class SealsLost(PermanentError):
+    """A seal that the ledger recorded is not in the store."""
+
+    def __init__(self, number: int, where: str) -> None:
+        super().__init__(
+            f"seal {number} is recorded in the ledger, but not to be found in {where}: the store was exchanged, or its "
+            "lock was got around. Nothing was sealed. Put the store or audit.bucket back and run `signoff audit verify`"
+        )
+        self.number, self.where = number, where
+
+    def __reduce__(self) -> tuple[type[SealsLost], tuple[int, str]]:
+        return (type(self), (self.number, self.where))
+
+
+class LedgerNotAsSealed(PermanentError):
+    """The audit trail is not the one that was sealed."""
+
+    def __init__(self, reason: str, where: str) -> None:
+        super().__init__(
+            f"the audit trail is not the one that the seals in {where} tell of: {reason}. Nothing was sealed. Keep "
+            "ledger and store as they are and run `signoff audit verify`; seals of another ledger belong under another "
+            "audit.prefix"
+        )
+        self.reason, self.where = reason, where
+
+    def __reduce__(self) -> tuple[type[LedgerNotAsSealed], tuple[str, str]]:
+        return (type(self), (self.reason, self.where))

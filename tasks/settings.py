@@ -58,7 +58,7 @@ CONFIG_VARIABLE: Final = "SIGNOFF_CONFIG"
 DEFAULT_CONFIG: Final = "signoff.toml"
 STACK_FILE: Final = "stack.json"
 _NOT_SETTINGS: Final = ("SIGNOFF_CONFIG", "SIGNOFF_STACK_", "SIGNOFF_TEST_")
-_SECRET: Final = ("s3.service", "s3.source", "s3.consumer")
+_SECRET: Final = ("s3.service", "s3.source", "s3.consumer", "audit.key", "audit.previous_key")
 
 FLAG: Final = "flag"
 

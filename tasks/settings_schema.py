@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -98,12 +98,49 @@ class ScheduleSettings(_Section):
     enforce_deadlines: str = Field(default="2-59/5 * * * *", description="park again what lost its run")
     apply_archive_policy: str = Field(default="36 2 * * *", description="plan, and apply what is approved")
     refresh_metrics: str = Field(default="18 * * * *", description="ledger to DuckDB")
+    seal_ledger: str = Field(default="48 * * * *", description="sign the audit trail and put the seal away")
 
     @field_validator("*")
     @classmethod
     def _five_fields(cls, value: str) -> str:
         if len(value.split()) != 5:
             raise ValueError(f"is {value!r}; a cron expression has five fields, such as '*/5 * * * *'")
+        return value
+
+
+class AuditSettings(_Section):
+    """The seals of the audit trail: who signs, where they lie, whom a verification relies on."""
+
+    key: SecretStr | None = Field(
+        default=None, description="signing key, Ed25519: PEM or 64 hexadecimal digits; none: the file <home>/seal-key"
+    )
+    previous_key: SecretStr | None = Field(
+        default=None, description="the signing key before, while the present one is still to be announced"
+    )
+    trusted_keys: tuple[str, ...] = Field(
+        default=(), description="public keys that a verification relies on; none: those of the signing keys here"
+    )
+    bucket: str | None = Field(default=None, description="bucket with object lock for the seals; none: the archive")
+    prefix: str = Field(default="seals/", description="keys of the seals begin so; one ledger, one prefix")
+    lock: Literal["COMPLIANCE", "GOVERNANCE"] = Field(
+        default="COMPLIANCE", description="mode of the lock; under COMPLIANCE nobody can take a seal away"
+    )
+    keep_days: int = Field(default=3653, ge=1, description="days for which a seal is locked")
+
+    @field_validator("trusted_keys")
+    @classmethod
+    def _public_keys(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [one for one in value if not re.fullmatch("[0-9a-f]{64}", one)]:
+            raise ValueError(
+                f"{wrong[0]!r} is no public key: 64 hexadecimal digits, as `signoff audit key` prints them"
+            )
+        return value
+
+    @field_validator("prefix")
+    @classmethod
+    def _folder(cls, value: str) -> str:
+        if not re.fullmatch(r"([\w.-]+/)+", value, re.ASCII) or ".." in value:
+            raise ValueError("is no prefix: letters, digits and -._ between slashes, with one at the end")
         return value
 
 
@@ -159,6 +196,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     schedules: ScheduleSettings = ScheduleSettings()
     models: ModelSettings = ModelSettings()
+    audit: AuditSettings = AuditSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

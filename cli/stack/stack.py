@@ -16,6 +16,7 @@ from cli.stack.ledger import ready_ledger
 from cli.stack.ports import choose_ports
 from cli.stack.prefect_server import prefect_server, silence_ui
 from cli.stack.recovery import drop_missed_runs, settle_lost_runs
+from cli.stack.seal_key import ready_seal_key
 from cli.stack.seaweedfs import PORTS, object_store, write_identities
 from cli.stack.state_file import exclusive, make_private_folder, remembered_ports, write_stack_file
 from cli.stack.supervisor import Supervisor
@@ -86,6 +87,7 @@ def start_stack(
             created = prepare_buckets(settings.s3, embedded=Part.OBJECT_STORE in parts)
             report(f"buckets created: {', '.join(created)}" if created else "buckets are in place")
         ready_ledger(settings, report)
+        ready_seal_key(settings, report)
         with _prefect(settings.prefect_api) as api:
             _prepare_prefect(settings, config, supervisor, parts, api, report)
     return settings

@@ -25,6 +25,7 @@ FLOWS = [
     "enforce_deadlines",
     "apply_archive_policy",
     "refresh_metrics",
+    "seal_ledger",
 ]
 GIVEN_BY_THE_SERVER = {
     "id",
@@ -71,6 +72,7 @@ def test_registering_twice_changes_nothing_the_second_time(api: PrefectApi, sett
         "enforce_deadlines": ["2-59/5 * * * *"],
         "apply_archive_policy": ["36 2 * * *"],
         "refresh_metrics": ["5 * * * *"],
+        "seal_ledger": ["48 * * * *"],
     }
 
 

@@ -150,6 +150,22 @@ def test_two_different_seals_of_one_number() -> None:
     assert found.sealed[20] == made[1].seal.hash
 
 
+def test_a_stranger_does_not_take_a_number_away() -> None:
+    """Somebody who may write to the store puts a seal of their own where the next one will be: it is passed over."""
+    made = chain(0, 0, 0)
+    theirs = sign_seal(replace(made[1].seal, public_key=NAMES[3], hash="ff" * 32), KEYS[3])
+    found = check_seals([*stored(theirs), *stored(*made)], {NAMES[0]})
+    assert (len(found.seals), found.problems) == (3, ())
+
+
+def test_seals_continue_one_that_is_relied_on() -> None:
+    """After it the same rules hold; nothing is left to pin."""
+    made = chain(0, 0, 1, 1, announced={2: 1})
+    found = check_seals(stored(*made[2:]), (), before=made[1].seal)
+    assert (found.seals, found.problems) == (tuple(one.seal for one in made[2:]), ())
+    assert check_seals(stored(*made[3:]), (), before=made[1].seal).problems == ("seal 4: seal 3 is missing before it",)
+
+
 def test_a_seal_under_another_number() -> None:
     """A genuine seal that was copied elsewhere seals nothing there."""
     made = chain(0, 0)

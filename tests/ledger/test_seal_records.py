@@ -1,0 +1,81 @@
+"""The ledger's own record of seals and of exchanged keys, on both databases."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ledger.engine import Ledger
+from ledger.errors import RuleBroken
+from ledger.seal import BEFORE_THE_FIRST, Seal, SignedSeal, public_text, sign_seal
+from ledger.seal_records import RecordedSeal, last_recorded, record_seal, tell_key
+from ledger.transaction import Origin
+from ledger.verify import chain_head, hash_at, told_at, verify_chain
+from tests.ledger.approval_world import ApprovalWorld
+
+KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+NOW = datetime(2027, 1, 1, tzinfo=UTC)
+ORIGIN = Origin("system:seal_ledger", NOW)
+
+
+def sealed(ledger: Ledger, seq: int, before: SignedSeal | None = None) -> SignedSeal:
+    """A seal of an event, following another one."""
+    with ledger.reading() as connection:
+        digest = hash_at(connection, seq) or "ff" * 32
+    number, previous = (before.seal.number + 1, before.seal.digest) if before else (1, BEFORE_THE_FIRST)
+    return sign_seal(Seal(number, seq, digest, NOW, previous, public_text(KEY)), KEY)
+
+
+def recorded(ledger: Ledger) -> RecordedSeal:
+    """The newest one."""
+    with ledger.reading() as connection:
+        return last_recorded(connection)
+
+
+def put(ledger: Ledger, signed: SignedSeal) -> bool:
+    """Record one."""
+    with ledger.writing(ORIGIN) as tx:
+        return record_seal(tx, signed, "archive", f"seals/{signed.seal.number}", None)
+
+
+def test_seals_are_recorded_once_and_in_order(world: ApprovalWorld) -> None:
+    """Recording the same one again changes nothing; one that skips a number or names another event is refused."""
+    ledger = world.ledger
+    world.published("spring/a.jpg", "one")
+    assert recorded(ledger) == RecordedSeal()
+    first = sealed(ledger, 2)
+    assert (put(ledger, first), put(ledger, first)) == (True, False)
+    assert recorded(ledger) == RecordedSeal(1, 2, first.seal.body.decode())
+    second = sealed(ledger, 4, first)
+    wrong = [
+        replace(second, seal=replace(second.seal, hash="ff" * 32)),
+        replace(second, seal=replace(second.seal, number=3)),
+        replace(second, seal=replace(second.seal, seq=2)),
+    ]
+    for one in wrong:
+        with pytest.raises(RuleBroken, match="rule 1: a seal follows the one before"):
+            put(ledger, one)
+    assert put(ledger, second)
+    assert recorded(ledger).number == 2
+
+
+def test_another_key_is_told_of_once(world: ApprovalWorld) -> None:
+    """One event a key, found again by the run that goes on after a kill."""
+    ledger = world.ledger
+    with ledger.reading() as connection:
+        before, _ = chain_head(connection)
+    for public_key, expected in (("b" * 64, True), ("b" * 64, False), ("c" * 64, True)):
+        with ledger.writing(ORIGIN) as tx:
+            said = tell_key(tx, "announce_seal_key", public_key=public_key, before="a" * 64, after_seq=before)
+        assert said is expected
+    with ledger.reading() as connection:
+        assert chain_head(connection)[0] == before + 2
+        assert verify_chain(connection).damage is None
+        assert told_at(connection, before + 1) == NOW
+        assert told_at(connection, before + 3) is None
+        body = connection.exec_driver_sql(f"SELECT body FROM events WHERE seq = {before + 1}").scalar_one()
+    assert json.loads(body)["details"] == {"before": "a" * 64, "public_key": "b" * 64}
