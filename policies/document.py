@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr, StrictBool, StrictInt, StringConstraint
 from policies import policy_checks
 from policies.calendars import Calendar
 from policies.channels import UseAction
-from policies.errors import PolicyInvalid
+from policies.errors import PolicyInvalid, Problem
 from policies.names import Name, StorageClass, Title
 from policies.quantities import CalendarDuration, Duration, Share, SizeBytes, Unit, WorkingDuration
 from policies.validation import Section, read_document
@@ -191,13 +191,24 @@ def load_policy(text: str, filename: str, *, signatures: Values[str] = ("none",)
     `filename` is only named in problems; nothing is opened. `signatures` are those that this installation can check:
     a stage that asks for another is refused, as nobody could ever pass it.
     """
+    policy, problems = read_policy(text, filename, signatures=signatures)
+    if policy is None or problems:
+        raise PolicyInvalid(tuple(problems))
+    return policy
+
+
+def read_policy(
+    text: str, filename: str, *, signatures: Values[str] = ("none",)
+) -> tuple[PolicyDocument | None, list[Problem]]:
+    """The policy in `text` as far as its shape allows, and every problem with it.
+
+    For who explains faults. Nothing may be decided by a policy that has any: `load_policy` raises them.
+    """
     policy, source, problems = read_document(PolicyDocument, text, filename)
     if policy is not None:
         policy._source = source
         problems = policy_checks.check_policy(policy, signatures)
-    if policy is None or problems:
-        raise PolicyInvalid(tuple(problems))
-    return policy
+    return policy, problems
 
 
 def collection_for(policy: PolicyDocument, key: str) -> Collection:

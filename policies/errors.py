@@ -17,6 +17,18 @@ class QuantityInvalid(PolicyError):
     """A size, duration or percentage cannot be read."""
 
 
+class PolicyTooWide(PolicyError):
+    """A policy asks more about one thing than a proof can go through."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the policy cannot be proved: too many {what}; say the same with fewer")
+        self.what = what
+
+    def __reduce__(self) -> tuple[type[PolicyTooWide], tuple[str]]:
+        """Survive pickling."""
+        return (type(self), (self.what,))
+
+
 class PredicateError(PolicyError):
     """A predicate is outside the grammar or compares what cannot be compared.
 

@@ -129,3 +129,30 @@ def facts_in(node: Node) -> Iterator[str]:
 def conjuncts(node: Node) -> tuple[Node, ...]:
     """What must each hold for `node` to hold: the operands of an AND, else `node` alone."""
     return node.operands if isinstance(node, Every) else (node,)
+
+
+def written(node: Node) -> str:
+    """`node` as the author of a policy could have written it.
+
+    >>> written(Every((Truth("type_mismatch"), Not(Missing("risk")))))
+    '(type_mismatch AND NOT risk IS NULL)'
+    """
+    match node:
+        case Every(operands):
+            return f"({' AND '.join(map(written, operands))})"
+        case Some(operands):
+            return f"({' OR '.join(map(written, operands))})"
+        case Not(operand):
+            return f"NOT {written(operand)}"
+        case Comparison(fact, how, value):
+            return f"{fact} {how} {value!r}"
+        case Membership(fact, values):
+            return f"{fact} IN ({', '.join(map(repr, values))})"
+        case Pattern(fact, pattern):
+            return f"{fact} LIKE {pattern!r}"
+        case Missing(fact):
+            return f"{fact} IS NULL"
+        case Contains(fact, value):
+            return f"array_contains({fact}, {value!r})"
+        case Truth(fact):
+            return fact

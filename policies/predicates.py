@@ -167,10 +167,10 @@ def _truth(node: Node, row: Mapping[str, Any]) -> bool | None:
             known = value is not None and not (isinstance(value, float) and math.isnan(value))
             if isinstance(node, Missing):
                 return not known
-            return _holds(node, value) if known else None
+            return atom_holds(node, value) if known else None
 
 
-def _holds(node: Comparison | Membership | Pattern | Contains | Truth, value: Any) -> bool:
+def atom_holds(node: Comparison | Membership | Pattern | Contains | Truth, value: Any) -> bool:
     """Whether a node that asks about one known fact holds for its `value`."""
     match node:
         case Comparison(_, how, literal):
