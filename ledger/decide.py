@@ -88,6 +88,14 @@ def note_attempt(tx: Transaction, review_id: int, round_number: int, reason: str
     tx.append([Draft("refuse_answer", reason=reason, details={"review": review_id, "round": round_number})])
 
 
+def mark_answered(tx: Transaction, review_id: int, round_number: int) -> bool:
+    """Note that the answer to a round that had ended without one is recorded now; False if it was answered before."""
+    parkings = tables.parkings
+    this = sa.and_(parkings.c.review_id == review_id, parkings.c.round == round_number)
+    ended = parkings.c.status.in_(("replaced", "closed"))
+    return tx.connection.execute(parkings.update().where(this, ended).values(status="answered")).rowcount == 1
+
+
 def _refusal(ballot: Ballot, item: ReviewedItem | None, review: Review, barred: str | None) -> str | None:
     if item is None:
         return "this asset is not part of the review"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ledger.decide import Ballot, Decided, decide, note_attempt
+from ledger.decide import Ballot, Decided, decide, mark_answered, note_attempt
 from ledger.errors import StaleVersion
 from ledger.reviews import Review, close_round, load_review, mark_parked, parking_of_run, parkings_to_do
 from ledger.transaction import Transaction
@@ -33,21 +33,18 @@ def record_answer(resources: Resources, flow_run_id: str) -> Recorded:
     """Record the answer that a resumed run carries; everything it leads to in the ledger is one transaction.
 
     A run without a valid answer (no form, wrong person, stale round, a form of strangers) decides nothing: the attempt
-    is audited and the next round noted with the reason. Run twice, it changes nothing the second time; what a run that
-    died left unrecorded, any later call records. Raises `PrefectAway` and `LedgerBusy` (transient).
+    is audited and the next round noted with the reason. An answer to a round that was replaced or closed while it was
+    on its way is taken: it counts at gates that are open still, elsewhere it is kept as an opinion. Run twice, it
+    changes nothing the second time; what a run that died left unrecorded, any later call records. Raises `PrefectAway`
+    and `LedgerBusy` (transient).
     """
     parking = _parking_of(resources, flow_run_id) or _mark_early(resources, flow_run_id)
     if parking is None:
         return Recorded(None, "this run belongs to no review of this ledger; nothing was decided", Decided())
-    review_id, round_number, status = parking
-    if status != "parked":
-        with resources.ledger.writing(resources.origin(ACTOR, flow_run_id)) as tx:
-            note_attempt(tx, review_id, round_number, f"the round is {status} already")
-        delete_inputs(resources.prefect, flow_run_id)
-        return Recorded(review_id, f"round {round_number} is {status} already; nothing was decided", Decided())
-    raw = read_response(resources.prefect, flow_run_id)
+    raw = None if parking[2] == "answered" else read_response(resources.prefect, flow_run_id)
     with resources.ledger.writing(resources.origin(ACTOR, flow_run_id)) as tx:
-        recorded = _judge(tx, resources, review_id, round_number, raw)
+        # again, under the lock: its round may have ended since
+        recorded = _judge(tx, resources, parking_of_run(tx.connection, flow_run_id) or parking, raw)
     delete_inputs(resources.prefect, flow_run_id)
     return recorded
 
@@ -79,22 +76,39 @@ def _mark_early(resources: Resources, flow_run_id: str) -> tuple[int, int, str] 
     return _parking_of(resources, flow_run_id)
 
 
-def _judge(tx: Transaction, resources: Resources, review_id: int, round_number: int, raw: Any) -> Recorded:
-    review = load_review(tx.connection, review_id, round_number)
-    if review.status != "parked":  # another run of the same round was faster
-        return Recorded(review_id, f"round {round_number} is {review.status} already; nothing was decided", Decided())
+def _judge(tx: Transaction, resources: Resources, parking: tuple[int, int, str], raw: Any) -> Recorded:
+    review_id, round_number, status = parking
+    if status == "parked":
+        recorded = _take(tx, resources, load_review(tx.connection, review_id, round_number), raw)
+        again = close_round(tx, review_id, round_number, "answered", recorded.words)
+        return replace(recorded, again=again)
+    if raw is not None and mark_answered(tx, review_id, round_number):
+        return _judge_late(tx, resources, review_id, round_number, raw)
+    note_attempt(tx, review_id, round_number, f"the round is {status} already")
+    return Recorded(review_id, f"round {round_number} is {status} already; nothing was decided", Decided())
+
+
+def _judge_late(tx: Transaction, resources: Resources, review_id: int, round_number: int, raw: Any) -> Recorded:
+    """Take the answer to a round that has ended; where it counts, the round that asks now is replaced by one more."""
+    recorded = _take(tx, resources, load_review(tx.connection, review_id, round_number), raw)
+    present = load_review(tx.connection, review_id)
+    if not recorded.decided.counted or present.status not in ("to_park", "parked"):
+        return recorded
+    return replace(recorded, again=close_round(tx, review_id, present.round, "replaced", recorded.words))
+
+
+def _take(tx: Transaction, resources: Resources, review: Review, raw: Any) -> Recorded:
+    """Record what a form says, or audit why it says nothing."""
     answer = read_answer(raw, draw_review(resources, review, pictures=False))
     if not isinstance(answer, Answer):
-        reason = f"The last answer was not accepted: {answer.reason}"
         # the reason names people and may quote what was sent: it stays out of the chain
-        note_attempt(tx, review_id, round_number, f"not acceptable: {answer.field or 'the form'}")
-        return Recorded(review_id, reason, Decided(), close_round(tx, review_id, round_number, "answered", reason))
+        note_attempt(tx, review.review_id, review.round, f"not acceptable: {answer.field or 'the form'}")
+        return Recorded(review.review_id, f"The last answer was not accepted: {answer.reason}", Decided())
     ballots = [Ballot(one.gate_id, str(one.decision), one.comment) for one in answer.decisions]
-    decided = decide(tx, review_id, round_number, answer.person_id, answer.on_behalf_of, ballots)
-    words = _words(review, answer, decided)
+    decided = decide(tx, review.review_id, review.round, answer.person_id, answer.on_behalf_of, ballots)
     if decided.refused:
-        note_attempt(tx, review_id, round_number, "; ".join(sorted(set(decided.refused.values()))))
-    return Recorded(review_id, words, decided, close_round(tx, review_id, round_number, "answered", words))
+        note_attempt(tx, review.review_id, review.round, "; ".join(sorted(set(decided.refused.values()))))
+    return Recorded(review.review_id, _words(review, answer, decided), decided)
 
 
 def _words(review: Review, answer: Answer, decided: Decided) -> str:

@@ -25,10 +25,10 @@ _PAGE: Final = 200
 def recover_reviews(resources: Resources, actor: str, flow_run_id: str | None = None) -> int:
     """See to it that every parked review waits for its reviewers; returns how many had lost their run or their links.
 
-    An answer that a run did not live to record is recorded now. Without one the review is noted as `to park` in its
-    next round, and so is one whose links to the originals are about to end. Runs of rounds that have ended, and still
-    wait because Prefect was away then, are closed. One call to Prefect's API for 200 waiting reviews. Raises
-    `PrefectAway` (transient).
+    An answer that a run did not live to record is recorded now, though its round may have ended. Without one the review
+    is noted as `to park` in its next round, and so is one whose links to the originals are about to end. Runs of rounds
+    that have ended, and still wait because Prefect was away then, are closed. One call to Prefect's API for 200 waiting
+    reviews. Raises `PrefectAway` (transient).
     """
     with resources.ledger.reading() as connection:
         parked = parked_runs(connection)
@@ -49,6 +49,9 @@ def recover_reviews(resources: Resources, actor: str, flow_run_id: str | None = 
             continue
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
             lost += close_round(tx, review_id, round_number, "replaced", reason) is not None
+    for run_id in ended:
+        if _left_an_answer(resources, states.get(run_id)) and read_response(resources.prefect, run_id) is not None:
+            record_answer(resources, run_id)
     for run_id in [*ended, *fading]:
         if run_id in states and states[run_id].is_parked:
             close_run(resources.prefect, run_id, "This round has ended: nothing is left to decide in it.")

@@ -53,7 +53,7 @@ approval:
     - {name: legal, when: "clearance <> 'cleared'", reviewers: legal, quorum: 1, signature: none,
        deadline: {within: 3 days, finally: reject}}
     - {name: editor, default: true, reviewers: editors, quorum: 1, signature: none,
-       deadline: {within: 2 days, finally: request_changes}}
+       deadline: EDITOR_DEADLINE}
   automatic:
     - {name: notes, when: "collection = 'notes' AND clearance = 'cleared'", second_look: 1%}
   four_eyes: true
@@ -67,6 +67,8 @@ archive:
   - {name: old rejects, when: "state = 'rejected'", after: {event: rejected, days: 30}, action: archive}
 """
 """Notes are approved by a rule, whatever lacks rights goes to legal, the rest to an editor."""
+
+EDITOR_DEADLINE = "{within: 2 days, finally: request_changes}"
 
 CLEARED = (
     {"id": "C-REST", "collection": "rest"},
@@ -254,7 +256,8 @@ def reviewers_of(form: Mapping[str, Any]) -> Sequence[str]:
 
 
 MakeWorkplace = Callable[..., Workplace]
-"""Makes workplaces: `review_size` assets a review, `versioned` intake or not, and `ingest` settings by name."""
+"""Makes workplaces: `review_size` assets a review, `versioned` intake or not, `editor_deadline` as in a policy, and
+`ingest` settings by name."""
 
 
 @contextmanager
@@ -262,12 +265,15 @@ def open_workplaces(stack: RunningStack, folder: Path) -> Iterator[MakeWorkplace
     """Makes workplaces on the stack, with their files under `folder`; afterwards their buckets are gone."""
     made: list[Workplace] = []
 
-    def make(*, review_size: int = 24, versioned: bool = True, **ingest: Any) -> Workplace:
+    def make(
+        *, review_size: int = 24, versioned: bool = True, editor_deadline: str = EDITOR_DEADLINE, **ingest: Any
+    ) -> Workplace:
         place = folder / f"workplace-{len(made)}"
         (place / "state").mkdir(parents=True)
         config = place / "signoff.toml"
         config.write_text(_settings_file(stack, ingest), encoding="utf-8")
-        (place / "policy.yaml").write_text(POLICY.replace("REVIEW_SIZE", str(review_size)), encoding="utf-8")
+        policy = POLICY.replace("REVIEW_SIZE", str(review_size)).replace("EDITOR_DEADLINE", editor_deadline)
+        (place / "policy.yaml").write_text(policy, encoding="utf-8")
         settings = load_settings(config)
         client, intake = stack.client(settings.s3.service), settings.s3.buckets.intake
         client.create_bucket(Bucket=intake)

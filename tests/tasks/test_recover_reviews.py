@@ -9,7 +9,7 @@ import pytest
 
 from tasks.errors import PrefectAway
 from tasks.park_run import RESPONSE, SCHEMA, resume_run
-from tests.workplace import Workplace, reviewers_of
+from tests.workplace import MakeWorkplace, Workplace, reviewers_of
 
 pytestmark = pytest.mark.stack
 
@@ -94,8 +94,9 @@ def test_a_run_that_was_left_waiting_is_closed(workplace: Workplace, monkeypatch
     assert workplace.stack.api.read_input(row["flow_run_id"], SCHEMA) is None
 
 
-def test_links_are_renewed_before_they_end(workplace: Workplace) -> None:
+def test_links_are_renewed_before_they_end(make_workplace: MakeWorkplace) -> None:
     """A review that waits for a week gets a new round with new links and the same due time, once."""
+    workplace = make_workplace(editor_deadline="{within: 3 weeks, finally: reject}")
     workplace.put(KEY, WORDS)
     workplace.ingest()
     (row,) = workplace.reviews()

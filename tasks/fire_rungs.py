@@ -1,0 +1,125 @@
+"""Enforce deadlines: fire the rungs that are due, for reviews, for the quarantine and for requested changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+import sqlalchemy as sa
+
+from ledger.ladder import Firing, Terms, fire_due
+from ledger.waits import Wait, waiting_gates, waiting_versions
+from policies.deadlines import RungKind, ladder_of
+from policies.document import Deadline, PolicyDocument
+from policies.lifecycle import State
+from tasks.check_rights import collection_of
+from tasks.park_run import close_run
+from tasks.resources import Resources
+
+_VERSIONS_AT_ONCE: Final = 500
+_PAGE: Final = 200
+_ENDED: Final = {
+    RungKind.ESCALATE: "Its time was over: the next round asks more people.",
+    RungKind.FINALLY: "Its time was over: the deadline of the policy has decided.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RungsFired:
+    """How many gates and versions had a reminder, were put before more people, and were ended by their deadline."""
+
+    reminded: int
+    escalated: int
+    ended: int
+
+
+def fire_rungs(resources: Resources, actor: str, flow_run_id: str | None = None) -> RungsFired:
+    """Fire every rung that is due by the injected clock, a transaction a review; at most one rung a wait.
+
+    A review whose run in Prefect does not wait is left to those who take up its answer: what was said before the
+    deadline is recorded before it. What is said in the moment between is kept as an opinion. Run twice or side by side,
+    it fires nothing twice. Raises `PrefectAway` and `LedgerBusy` (transient).
+    """
+    terms = _TermsOf(resources)
+    with resources.ledger.reading() as connection:
+        waits = [*waiting_gates(connection), *waiting_versions(connection)]
+    now = resources.clock.now()
+    due = [wait for wait in waits if terms(wait).is_due(wait, now)]
+    parked = _parked_runs(resources, sorted({wait.gate.flow_run_id for wait in due if wait.gate}))
+    fired: list[Firing] = []
+    for together in _transactions([wait for wait in due if wait.gate is None or wait.gate.flow_run_id in parked]):
+        with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
+            present = _again(tx.connection, together)
+            fired += fire_due(tx, [one for one in present if one.gate is None or one.gate.flow_run_id in parked], terms)
+    _close_runs(resources, fired)
+    kinds = [one.rung.kind for one in fired]
+    return RungsFired(*(kinds.count(kind) for kind in (RungKind.REMIND, RungKind.ESCALATE, RungKind.FINALLY)))
+
+
+class _TermsOf:
+    """The terms of each wait, from the policy that its version is pinned to; each read once."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._known: dict[tuple[str, ...], Terms] = {}
+
+    def __call__(self, wait: Wait) -> Terms:
+        policy = self._resources.policy(wait.policy_sha256)
+        owner = collection_of(policy, wait.collection, wait.key).owner
+        stage = wait.gate.stage if wait.gate else ""
+        key = (wait.policy_sha256, wait.state, stage, owner, wait.submitter or "")
+        if key not in self._known:
+            self._known[key] = _terms(policy, wait, owner)
+        return self._known[key]
+
+
+def _terms(policy: PolicyDocument, wait: Wait, owner: str) -> Terms:
+    """Who may decide is reminded at a gate, the owner of the quarantine there, and who submits of requested changes."""
+    submitter = (wait.submitter,) if wait.submitter else ()
+    deadline: Deadline
+    reminded: tuple[str, ...] = ()
+    if wait.gate is not None:
+        deadline = next(one.deadline for one in policy.approval.stages if one.name == wait.gate.stage)
+    elif wait.state == State.QUARANTINED:
+        deadline, reminded = policy.screening.quarantine.deadline, (policy.screening.quarantine.owner,)
+    else:
+        deadline, reminded = policy.approval.changes_requested, (*submitter, owner)
+    told = (*reminded, owner, *submitter)
+    return Terms(policy.calendar, ladder_of(deadline, policy.calendar), reminded, told)
+
+
+def _parked_runs(resources: Resources, run_ids: Sequence[str]) -> frozenset[str]:
+    """Which of these runs wait for a person now."""
+    pages = [run_ids[start : start + _PAGE] for start in range(0, len(run_ids), _PAGE)]
+    states = [state for page in pages for state in resources.prefect.read_runs(page)]
+    return frozenset(state.flow_run_id for state in states if state.is_parked)
+
+
+def _transactions(waits: Sequence[Wait]) -> Iterator[list[Wait]]:
+    """What is written together: the gates of one review; versions that wait by themselves, some hundreds."""
+    gates = sorted((wait for wait in waits if wait.gate), key=_review_of)
+    for _, group in groupby(gates, key=_review_of):
+        yield list(group)
+    versions = [wait for wait in waits if wait.gate is None]
+    for start in range(0, len(versions), _VERSIONS_AT_ONCE):
+        yield versions[start : start + _VERSIONS_AT_ONCE]
+
+
+def _review_of(wait: Wait) -> int:
+    return wait.gate.review_id if wait.gate else 0
+
+
+def _again(connection: sa.Connection, waits: Sequence[Wait]) -> list[Wait]:
+    """The same waits as they stand under the lock, as far as they still wait."""
+    if waits[0].gate is not None:
+        return waiting_gates(connection, {_review_of(wait) for wait in waits})
+    return waiting_versions(connection, [wait.version_id for wait in waits])
+
+
+def _close_runs(resources: Resources, fired: Sequence[Firing]) -> None:
+    """End the runs of rounds that these rungs have ended; what this does not live to do, the next sweep does."""
+    ended = {one.wait.gate.flow_run_id: one.rung.kind for one in fired if one.wait.gate and one.rung.kind in _ENDED}
+    for run_id, kind in ended.items():
+        close_run(resources.prefect, run_id, _ENDED[kind])
