@@ -25,27 +25,40 @@ def reviews(
     stage: Annotated[str | None, typer.Option("--stage", help="Only of this stage.")] = None,
     collection: Annotated[str | None, typer.Option("--collection", help="Only of this collection.")] = None,
     overdue: Annotated[bool, typer.Option("--overdue", help="Only those past their due time.")] = False,
+    person: Annotated[
+        str | None, typer.Option("--person", help="Only those in which this handle may still decide.")
+    ] = None,
     config: ConfigOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the reviews that wait for people, the next due first, each with its link."""
     resources = _resources(config, home)
-    now = resources.clock.now()
+    mine = _reviews_of(resources, person)
     rows = [
         row
         for row in waiting(resources)
         if stage in (None, row["stage"])
         and collection in (None, row["collection"])
-        and (not overdue or (row["due_at"] is not None and row["due_at"] < now))
+        and (row["overdue"] or not overdue)
+        and (mine is None or row["review"] in mine)
     ]
     if as_json:
         print_json(rows)
         return
     print_table(
-        ("review", "stage", "collection", "assets", "opened", "due", "link"),
+        ("review", "stage", "collection", "assets", "opened", "due", "so far", "link"),
         (
-            [row["review"], row["stage"], row["collection"], row["assets"], row["opened_at"], row["due_at"], row["url"]]
+            [
+                row["review"],
+                row["stage"],
+                row["collection"],
+                row["assets"],
+                row["opened_at"],
+                row["due_at"],
+                _so_far(row),
+                row["url"],
+            ]
             for row in rows
         ),
         empty="No review waits.",
@@ -93,12 +106,29 @@ def _say_resumed(row: Mapping[str, Any], *, as_json: bool) -> None:
         typer.echo(f"Review {row['review']} was resumed; `signoff reviews` shows when it is done.")
 
 
+def _reviews_of(resources: Resources, handle: str | None) -> frozenset[int] | None:
+    from ledger.waits import reviews_of_person
+
+    if handle is None:
+        return None
+    with resources.ledger.reading() as connection:
+        return reviews_of_person(connection, handle)
+
+
+def _so_far(row: Mapping[str, Any]) -> str:
+    """What its deadline has done so far, the most urgent alone."""
+    marks = {"overdue": row["overdue"], "escalated": row["escalations"], "reminded": row["reminders"]}
+    return next((mark for mark, holds in marks.items() if holds), "")
+
+
 def waiting(resources: Resources) -> list[dict[str, Any]]:
     """The waiting reviews as the JSON contract has them."""
     from ledger.reader import waiting_reviews
+    from ledger.waits import rungs_of_reviews
 
     with resources.ledger.reading() as connection:
-        rows = waiting_reviews(connection)
+        rows, rungs = waiting_reviews(connection), rungs_of_reviews(connection)
+    now = resources.clock.now()
     return [
         {
             "review": row["review"],
@@ -108,6 +138,9 @@ def waiting(resources: Resources) -> list[dict[str, Any]]:
             "assets": row["assets"],
             "opened_at": row["opened_at"],
             "due_at": row["due_at"],
+            "overdue": row["due_at"] is not None and row["due_at"] < now,
+            "reminders": rungs.get(row["review"], (0, 0))[0],
+            "escalations": rungs.get(row["review"], (0, 0))[1],
             "status": row["status"],
             "flow_run_id": row["flow_run_id"],
             "url": resources.prefect.run_url(row["flow_run_id"]) if row["flow_run_id"] else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from policies.calendars import Calendar, later_working
 from tasks.park_run import resume_run
+from tests.running_stack import settings_of
 from tests.workplace import MakeWorkplace, Workplace, reviewers_of
 
 pytestmark = pytest.mark.stack
@@ -67,7 +69,15 @@ def test_a_review_is_reminded_escalated_and_ended(place: Workplace) -> None:
     assert again["due_at"] == later_working(BERLIN, _parked_at(place), 3 * DAY)
     assert set(reviewers_of(place.form(row | again))) > set(_handles(place, "editors"))
     assert place.states() == {KEY: "in_review", HELD: "rejected"}
+    assert (again["escalations"], again["reminders"], again["status"]) == (1, 1, "parked")
+    mine = json.loads(place.say("reviews", "--person", "amara", "--json").out)
+    assert [(one["review"], one["round"]) for one in mine] == [(row["review"], 2)]
+    assert json.loads(place.say("reviews", "--person", "claire", "--json").out) == []
+    assert place.say("reviews", "--person", "nobody").code == 1
 
+    with settings_of(place.config, CLOCK=after(row, 3)):
+        (late,) = json.loads(place.say("reviews", "--overdue", "--stage", "editor", "--json").out)
+    assert (late["review"], late["overdue"]) == (row["review"], True)
     place.enforce(CLOCK=after(row, 3))
     assert place.states() == {KEY: "rejected", HELD: "rejected"}
     assert place.reviews() == []
