@@ -591,6 +591,7 @@ chain_head = _table(  # one row; its lock is what gives sequence numbers out
     sa.Column("one", sa.Integer, primary_key=True, autoincrement=False),
     _int("seq"),
     _text("hash"),
+    _int("touched_by", server_default="0"),  # PostgreSQL: the transaction that appends and will settle the head
     sa.CheckConstraint("one = 1", name="one"),
 )
 

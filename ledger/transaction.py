@@ -101,9 +101,10 @@ class Transaction:
         if self._is_sqlite:
             self._insert_many("events", _EVENT_COLUMNS, rows)
             return
-        # PostgreSQL applies a statement's events when all of them are in: others than births go one a statement there
-        for together, group in groupby(rows, key=_needs_nobody):
-            self._insert_many("events", _EVENT_COLUMNS, list(group), most=_ROWS_A_STATEMENT[0] if together else 1)
+        # PostgreSQL applies the events of a statement when all of them are in: what moves a version goes alone there
+        for together, group in groupby(rows, key=_kind):
+            most = 1 if together == "move" else _ROWS_A_STATEMENT[0]
+            self._insert_many("events", _EVENT_COLUMNS, list(group), most=most)
 
     def _insert_many(
         self, table: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]], most: int = _ROWS_A_STATEMENT[0]
@@ -163,9 +164,11 @@ _EVENT_COLUMNS: Final = tuple(column.name for column in tables.events.columns)
 _ACTION, _TO_STATE = _EVENT_COLUMNS.index("action"), _EVENT_COLUMNS.index("to_state")
 
 
-def _needs_nobody(row: tuple[Any, ...]) -> bool:
-    """Whether an event is checked without looking at what the events just before it changed: a birth."""
-    return bool(row[_TO_STATE] is not None and row[_ACTION] == "submit")
+def _kind(row: tuple[Any, ...]) -> str:
+    """Whether an event tells, gives birth to a version, or moves one: only a move depends on the events before it."""
+    if row[_TO_STATE] is None:
+        return "tell"
+    return "birth" if row[_ACTION] == "submit" else "move"
 
 
 @lru_cache(maxsize=256)

@@ -142,7 +142,7 @@ def empty_database(url: sa.URL) -> None:
         )
         connection.execute(
             f"BEGIN; SET LOCAL session_replication_role = replica; {_EMPTIED} "
-            f"INSERT INTO chain_head VALUES (1, 0, repeat('0', 64)); COMMIT".encode()
+            f"INSERT INTO chain_head (one, seq, hash) VALUES (1, 0, repeat('0', 64)); COMMIT".encode()
         )
 
 

@@ -62,11 +62,16 @@ class RawSql:
 
     def event(self, action: str, version_id: int | None = None, *, how: str = "INSERT", **columns: Any) -> None:
         """Append an event whose body and hash are well made, as an attacker who knows the format would."""
-        ((seq, previous),) = self.execute("SELECT seq, hash FROM chain_head")
+        seq, previous = self.last_event()
         row = {"at": 1_800_000_000_000_000, "actor": "system:attacker", "round": 1, **columns}
         row = {"seq": seq + 1, "action": action, "version_id": version_id, **row}
         body = canonical_json({**row, "prev": previous}).decode()
         self.insert("events", how=how, **row, body=body, hash=hashlib.sha256(body.encode()).hexdigest())
+
+    def last_event(self) -> tuple[int, str]:
+        """Number and hash of the last event."""
+        found = self.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1")
+        return (found[0][0], found[0][1]) if found else (0, "0" * 64)
 
     def begin(self) -> None:
         """Begin a transaction."""

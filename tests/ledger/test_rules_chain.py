@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from ledger.canonical import canonical_json
+from ledger.engine import Ledger
+from tests.ledger.approval_world import RULE, ApprovalWorld
 from tests.ledger.raw_sql import RawSql
 from tests.ledger.state_museum import StateMuseum, museum
 
@@ -16,12 +18,14 @@ __all__ = ["museum"]
 APPEND_ONLY = "signoff: rule 1: the audit trail is append-only"
 MUST_FOLLOW = "signoff: rule 1: an event must follow the head of the chain"
 
+ALONE = "signoff: rule 2: a statement that moves a version moves no other, unless all are submitted"
+
 
 def append(
     raw: RawSql, off: int = 1, previous: str | None = None, digest: str | None = None, how: str = "INSERT"
 ) -> None:
     """Append a telling event, so many numbers after the head."""
-    ((seq, head),) = raw.execute("SELECT seq, hash FROM chain_head")
+    seq, head = raw.last_event()
     row: dict[str, Any] = {"seq": seq + off, "at": 1, "actor": "system:attacker", "action": "tell"}
     body = canonical_json({**row, "prev": previous or head}).decode()
     raw.insert("events", how=how, **row, body=body, hash=digest or hashlib.sha256(body.encode()).hexdigest())
@@ -40,8 +44,8 @@ def append(
         ("UPDATE chain_head SET hash = 'ff'", "signoff: rule 1: the head of the chain follows its events"),
         ("UPDATE chain_head SET one = 2", "signoff: rule 1: the head of the chain follows its events"),
         ("DELETE FROM chain_head", "signoff: rule 1: the chain has one head"),
-        ("INSERT INTO chain_head VALUES (2, 0, 'ff')", "signoff: rule 1: the chain has one head"),
-        ("INSERT INTO chain_head VALUES (1, 0, 'ff') ON CONFLICT (one) DO UPDATE SET seq = 0",
+        ("INSERT INTO chain_head (one, seq, hash) VALUES (2, 0, 'ff')", "signoff: rule 1: the chain has one head"),
+        ("INSERT INTO chain_head (one, seq, hash) VALUES (1, 0, 'ff') ON CONFLICT (one) DO UPDATE SET seq = 0",
          "signoff: rule 1: the chain has one head"),
     ],
 )  # fmt: skip
@@ -140,7 +144,9 @@ def test_temporary_tables_deceive_no_trigger(museum: StateMuseum) -> None:
         ("UPDATE notes SET salt = 'x', body = NULL, erased_at = 1", False),
         ("UPDATE notes SET body = NULL", False),
         ("DELETE FROM notes", False),
-        ("UPDATE notes SET body = NULL, erased_at = 1", True),
+        ("UPDATE notes SET body = NULL, erased_at = 1", False),
+        ("UPDATE notes SET salt = '', erased_at = 1", False),
+        ("UPDATE notes SET salt = '', body = NULL, erased_at = 1", True),
     ],
 )
 def test_words_are_only_erased(museum: StateMuseum, sql: str, is_open: bool) -> None:
@@ -157,3 +163,58 @@ def test_words_are_not_replaced(museum: StateMuseum, how: str) -> None:
     assert (
         museum.raw.attempt(lambda: museum.raw.execute(sql)) == "signoff: rule 1: what people said is only ever erased"
     )
+
+
+def test_the_head_follows_every_commit(ledger: Ledger) -> None:
+    """After one event or many, in one transaction or several, immediate constraints or not, it is the last event."""
+    with RawSql(ledger.url) as raw:
+        ask = "SELECT h.seq = e.seq AND h.hash = e.hash FROM chain_head h, events e ORDER BY e.seq DESC LIMIT 1"
+        for count in (1, 5, 2):
+            raw.begin()
+            if count == 5 and not raw.is_sqlite:
+                raw.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            for _ in range(count):
+                append(raw)
+            raw.execute("COMMIT")
+            assert [bool(row[0]) for row in raw.execute(ask)] == [True]
+        assert raw.execute("SELECT seq, touched_by FROM chain_head") == [(8, 0)]
+
+
+@pytest.mark.parametrize("ledger", ["postgresql"], indirect=True)
+def test_a_touched_head_settles(ledger: Ledger) -> None:
+    """Whoever pretends that the head is being moved moves nothing: it settles at the last event."""
+    with RawSql(ledger.url) as raw:
+        append(raw)
+        raw.begin()
+        raw.execute("UPDATE chain_head SET touched_by = txid_current()")
+        append(raw)
+        raw.execute("COMMIT")
+        raw.execute("UPDATE chain_head SET touched_by = txid_current() + 1")
+        assert raw.execute("SELECT seq, touched_by FROM chain_head") == [(2, 0)]
+
+
+@pytest.mark.parametrize("ledger", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("steps", "refusal"),
+    [
+        (["tell", "tell", "tell"], ""),
+        (["tell", "approve"], ""),
+        (["approve", "tell"], ALONE),
+        (["approve", "approve"], ALONE),
+    ],
+)  # fmt: skip
+def test_what_moves_a_version_is_a_statement_of_its_own(
+    world: ApprovalWorld, raw: RawSql, steps: list[str], refusal: str
+) -> None:
+    """PostgreSQL applies the events of a statement together: no check may look at what has not been applied yet."""
+    versions = [world.submitted(f"spring/{number}.jpg", str(number)) for number in range(len(steps))]
+    seq, previous = raw.last_event()
+    rows: list[Any] = []
+    for number, (action, version_id) in enumerate(zip(steps, versions, strict=True), start=1):
+        states = ("submitted", "approved") if action == "approve" else (None, None)
+        body = canonical_json({"prev": previous, "number": number}).decode()
+        previous = hashlib.sha256(body.encode()).hexdigest()
+        rows += [seq + number, 1, "a", action, version_id, *states, 1, world.policy, RULE, body, previous]
+    names = "seq, at, actor, action, version_id, from_state, to_state, round, policy_sha256, rule, body, hash"
+    marks = ", ".join([f"({', '.join('?' * 12)})"] * len(steps))
+    assert raw.attempt(lambda: raw.execute(f"INSERT INTO events ({names}) VALUES {marks}", *rows)) == refusal

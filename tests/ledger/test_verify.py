@@ -72,7 +72,7 @@ def told(written: Told) -> Iterator[Told]:
 
 def test_nothing_is_found_in_a_sound_ledger(told: Told) -> None:
     """Whole, in pages of any size; and an empty chain is sound too."""
-    _, seq, head = told.head
+    _, seq, head, _ = told.head
     assert {verified(told.ledger, page) for page in (1, 2, 3, 50, 10_000)} == {Verification(seq, head, None)}
 
 
@@ -185,7 +185,7 @@ TAMPERINGS: dict[str, Tamper] = {
 def test_tampering_is_found_where_it_happened(told: Told, kind: str) -> None:
     """Every kind, at several places: the first event that does not hold is named, and those before it hold."""
     dice = random.Random(kind)  # noqa: S311 (damage that can be repeated, not a secret)
-    _, last, _ = told.head
+    _, last, *_ = told.head
     for seq in {last, *(dice.randrange(2, last + 1) for _ in range(6))}:
         told.raw.begin()
         first = TAMPERINGS[kind](told.raw, seq, dice)
@@ -204,7 +204,7 @@ def test_tampering_is_found_where_it_happened(told: Told, kind: str) -> None:
 @pytest.mark.parametrize("change", ["seq = seq - 1", "hash = 'ff'", "seq = seq + 5", "seq = 0", None])
 def test_a_false_head_is_found(told: Told, change: str | None) -> None:
     """The head says less, more or other than the last event, or is gone."""
-    _, last, _ = told.head
+    _, last, *_ = told.head
     told.raw.execute(f"UPDATE chain_head SET {change}" if change else "DELETE FROM chain_head")
     found = verified(told.ledger)
     assert found.events == last
