@@ -36,6 +36,7 @@ def font(size_px: int) -> Font:
     raise FontUnusable("Pillow here was built without FreeType and draws no words; install Pillow's own wheel")
 
 
+@lru_cache(maxsize=16_384)
 def width_px(text: str, size_px: int) -> float:
     """Give the width of one drawn line in pixels."""
     return font(size_px).getlength(text)
@@ -87,11 +88,15 @@ def wrap_lines(text: str, size_px: int, room_px: float, most_lines: int) -> list
     ['This agreement', 'is made…']
     """
     lines: list[str] = []
+    space, used = width_px(" ", size_px), 0.0
     for word in drawable(text).split():
-        if lines and width_px(f"{lines[-1]} {word}", size_px) <= room_px:
+        room_left = room_px - used - space
+        if lines and width_px(word, size_px) <= room_left:
             lines[-1] += f" {word}"
+            used += space + width_px(word, size_px)
         elif len(lines) < most_lines:
             lines.append(cut_middle(word, size_px, room_px))
+            used = width_px(lines[-1], size_px)
         else:
             return [*lines[:-1], cut_end(lines[-1], size_px, room_px)] if lines else []
     return lines

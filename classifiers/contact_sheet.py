@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from PIL import Image, ImageDraw
 
@@ -91,44 +92,57 @@ def contact_sheet(tiles: Sequence[Tile]) -> bytes:
     for place, tile in enumerate(tiles):
         sheet.paste(_draw_tile(tile, layout), layout.corner_px(place), mask)
     encoded = io.BytesIO()
-    sheet.save(encoded, "JPEG", quality=_JPEG_QUALITY, optimize=True)
+    sheet.save(encoded, "JPEG", quality=_JPEG_QUALITY, optimize=False)
     return encoded.getvalue()
 
 
 def _draw_tile(tile: Tile, layout: Layout) -> Image.Image:
-    face = Image.new("RGB", layout.tile_px, TILE)
+    folder, _, name = tile.name.rstrip("/").rpartition("/")
+    face = _face(layout, tile.kind, folder).copy()
     face.paste(tile_picture(layout.picture_px, tile.kind, tile.thumbnail, tile.text), (0, 0))
-    _draw_caption(face, tile, layout)
-    _draw_badge(face, tile)
+    large, _ = _letters_px(face.width)
+    place, room = _name_px(layout), face.width - 2 * _inset_px(layout)
+    ImageDraw.Draw(face).text(place, cut_middle(drawable(name), large, room), fill=NAME, font=font(large))
+    badge, mask = _badge(tile.number, large + 3)
+    face.paste(badge, (5, 5), mask)
     return face
 
 
-def _draw_caption(face: Image.Image, tile: Tile, layout: Layout) -> None:
-    """Write the file name and, smaller, the kind and the folder under the picture."""
+@lru_cache(maxsize=256)
+def _face(layout: Layout, kind: str, folder: str) -> Image.Image:
+    """Draw what many tiles share, kind and folder under the place of the name; shared, so not to be drawn on."""
+    face = Image.new("RGB", layout.tile_px, TILE)
     draw = ImageDraw.Draw(face)
     large, small = _letters_px(face.width)
-    inset, top = large * 2 // 3, layout.picture_px[1] + large // 2
-    folder, _, name = tile.name.rstrip("/").rpartition("/")
+    inset, top = _name_px(layout)
+    below, shown = top + round(large * 1.4), drawable(kind)
+    draw.text((inset, below), shown, fill=ACCENTS.get(kind, INK), font=font(small))
+    used = width_px(shown + "  ", small)
     room = face.width - 2 * inset
-    draw.text((inset, top), cut_middle(drawable(name), large, room), fill=NAME, font=font(large))
-    kind = drawable(tile.kind)
-    below = top + round(large * 1.4)
-    draw.text((inset, below), kind, fill=ACCENTS.get(tile.kind, INK), font=font(small))
-    used = width_px(kind + "  ", small)
     if folder and room > used:
         draw.text((inset + used, below), cut_middle(drawable(folder), small, room - used), fill=INK, font=font(small))
+    return face
 
 
-def _draw_badge(face: Image.Image, tile: Tile) -> None:
-    """Put the number on the picture's corner: dark on white with a dark rim, which reads on every picture."""
-    letters = _letters_px(face.width)[0] + 3
-    words = str(tile.number)
+@lru_cache(maxsize=512)
+def _badge(number: int, letters: int) -> tuple[Image.Image, Image.Image]:
+    """Draw a number, dark on white with a dark rim, which reads on every picture; badge and mask are shared."""
+    words = str(number)
     height = round(letters * 1.5)
     width = max(height, round(width_px(words, letters) + letters * 0.9))
-    face.paste(CARD, (5, 5), rounded((width + 4, height + 4), height // 2 + 2))
-    face.paste((255, 255, 255), (7, 7), rounded((width, height), height // 2))
-    middle = (7 + width / 2, 7 + height / 2)
-    ImageDraw.Draw(face).text(middle, words, fill=CARD, font=font(letters), anchor="mm")
+    badge = Image.new("RGB", (width + 4, height + 4), CARD)
+    badge.paste((255, 255, 255), (2, 2), rounded((width, height), height // 2))
+    ImageDraw.Draw(badge).text((2 + width / 2, 2 + height / 2), words, fill=CARD, font=font(letters), anchor="mm")
+    return badge, rounded(badge.size, height // 2 + 2)
+
+
+def _inset_px(layout: Layout) -> int:
+    return _letters_px(layout.tile_px[0])[0] * 2 // 3
+
+
+def _name_px(layout: Layout) -> Size:
+    """Where on its tile a name begins."""
+    return _inset_px(layout), layout.picture_px[1] + _letters_px(layout.tile_px[0])[0] // 2
 
 
 def _letters_px(tile_width_px: int) -> tuple[int, int]:

@@ -40,7 +40,7 @@ def tile_picture(size: Size, kind: str, thumbnail: bytes | None, text: str | Non
     if picture is not None:
         return _with_play_mark(picture) if kind == "video" else picture
     if kind in ("document", "text"):
-        return _page(size, text)
+        return _page(size, text) if text else _blank_page(size)
     return _symbol(size, kind)
 
 
@@ -63,10 +63,16 @@ def _thumbnail(size: Size, data: bytes) -> Image.Image | None:
         return None
     scale = min(size[0] / small.width, size[1] / small.height)
     fitted = small.resize(
-        (max(round(small.width * scale), 1), max(round(small.height * scale), 1)), Image.Resampling.LANCZOS
+        (max(round(small.width * scale), 1), max(round(small.height * scale), 1)), Image.Resampling.HAMMING
     )
     stage.paste(fitted, ((size[0] - fitted.width) // 2, (size[1] - fitted.height) // 2))
     return stage
+
+
+@lru_cache(maxsize=32)
+def _blank_page(size: Size) -> Image.Image:
+    """Give the paper of a document of which no text is known; shared, so not to be drawn on."""
+    return _page(size, None)
 
 
 def _page(size: Size, text: str | None) -> Image.Image:

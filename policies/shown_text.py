@@ -40,11 +40,17 @@ def plain_text(text: str, limit: int = NAME_LIMIT) -> str:
     '❴{ secret }❵'
     """
     line = cut_middle(" ".join(text.split()), limit)
+    if line.isascii() and line.isprintable():  # nearly every name: nothing to spell out, nothing that runs to the left
+        return _TEMPLATE.sub(_without_template, line)
     visible = "".join(_spell_out(char) if unicodedata.category(char)[0] == "C" else char for char in line)
-    harmless = _TEMPLATE.sub(lambda match: "❴" if match[0] == "{" else "❵", visible)
+    harmless = _TEMPLATE.sub(_without_template, visible)
     if any(unicodedata.bidirectional(char) in {"R", "AL", "AN"} for char in harmless):
         return f"{_ISOLATE}{harmless}{_POP}"
     return harmless
+
+
+def _without_template(match: re.Match[str]) -> str:
+    return "❴" if match[0] == "{" else "❵"
 
 
 def markdown_text(text: str, limit: int = NAME_LIMIT) -> str:
