@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from ledger import tables
 from ledger.canonical import canonical_json
+from ledger.custody import present_custody_id
 from ledger.errors import StaleVersion
 from ledger.transaction import Draft, Transaction, batches
 from ledger.transitions import Move, cancel_open_effects, move, present_versions
@@ -106,12 +107,6 @@ def load_open_effects(
 ) -> list[Effect]:
     """Effects that wait to be carried out, oldest first, with the present custody of their bytes."""
     effects, versions, assets, custody = tables.effects, tables.versions, tables.assets, tables.custody
-    held = (
-        sa.select(custody.c.version_id, sa.func.max(custody.c.custody_id).label("custody_id"))
-        .where(custody.c.released_at.is_(None))
-        .group_by(custody.c.version_id)
-        .subquery()
-    )
     query = (
         sa.select(
             effects.c.effect_id,
@@ -135,8 +130,7 @@ def load_open_effects(
         )
         .join(versions, versions.c.version_id == effects.c.version_id)
         .join(assets, assets.c.asset_id == versions.c.asset_id)
-        .join(held, held.c.version_id == versions.c.version_id)
-        .join(custody, custody.c.custody_id == held.c.custody_id)
+        .join(custody, custody.c.custody_id == present_custody_id(versions.c.version_id))
         .where(effects.c.status == "open")
         .order_by(effects.c.effect_id)
     )
@@ -145,6 +139,13 @@ def load_open_effects(
     if version_ids is not None:
         query = query.where(effects.c.version_id.in_(list(version_ids)))
     return [Effect(**row._mapping) for row in connection.execute(query)]
+
+
+def has_untried_effects(connection: sa.Connection) -> bool:
+    """Whether an effect is open that nobody has tried to carry out."""
+    effects = tables.effects
+    query = sa.select(sa.literal(1)).where(effects.c.status == "open", effects.c.attempts == 0).limit(1)
+    return connection.scalar(query) is not None
 
 
 def begin_effects(tx: Transaction, effect_ids: Iterable[int]) -> set[int]:

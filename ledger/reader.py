@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ledger import tables
+from ledger.custody import present_custody_id
 from ledger.errors import UnknownName
 from ledger.transaction import batches
 
@@ -146,12 +147,6 @@ def sightings(connection: sa.Connection, bucket: str) -> dict[str, Sighting]:
 def unscreened(connection: sa.Connection, version_ids: Iterable[int] | None = None) -> list[Unscreened]:
     """Versions in state `submitted` (among `version_ids` if given) with the place of their bytes, oldest first."""
     versions, assets, custody = tables.versions, tables.assets, tables.custody
-    held = (
-        sa.select(custody.c.version_id, sa.func.max(custody.c.custody_id).label("custody_id"))
-        .where(custody.c.released_at.is_(None))
-        .group_by(custody.c.version_id)
-        .subquery()
-    )
     query = (
         sa.select(
             versions.c.version_id,
@@ -170,8 +165,7 @@ def unscreened(connection: sa.Connection, version_ids: Iterable[int] | None = No
             custody.c.etag.label("custody_etag"),
         )
         .join(assets, assets.c.asset_id == versions.c.asset_id)
-        .join(held, held.c.version_id == versions.c.version_id)
-        .join(custody, custody.c.custody_id == held.c.custody_id)
+        .join(custody, custody.c.custody_id == present_custody_id(versions.c.version_id))
         .where(versions.c.state == "submitted")
         .order_by(versions.c.version_id)
     )

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from ledger import tables
 from ledger.canonical import canonical_json
+from ledger.custody import present_custody_id
 from ledger.errors import StaleVersion, UnknownName
 from ledger.transaction import Draft, Transaction, batches
 
@@ -152,33 +153,37 @@ def gates_without_review(connection: sa.Connection) -> list[OpenGate]:
 def open_reviews(tx: Transaction, groups: Sequence[Sequence[OpenGate]]) -> list[int]:
     """Open one review for each group of gates and note its first round as `to park`; returns the review ids."""
     ids = tx.number(tables.reviews, len(groups))
-    for review_id, group in zip(ids, groups, strict=True):
-        first = group[0]
-        tx.insert(
-            tables.reviews,
-            [
-                {
-                    "review_id": review_id,
-                    "purpose": "gate",
-                    "stage": first.stage,
-                    "collection": first.collection,
-                    "policy_sha256": first.policy_sha256,
-                    "opened_at": tx.origin.at,
-                }
-            ],
-        )
-        tx.insert(
-            tables.review_gates,
-            [{"review_id": review_id, "position": place, "gate_id": one.gate_id} for place, one in enumerate(group, 1)],
-        )
-        tx.insert(tables.parkings, [_parking(review_id, 1, None, tx.origin.at)])
+    numbered = list(zip(ids, groups, strict=True))
+    tx.insert(
+        tables.reviews,
+        [
+            {
+                "review_id": review_id,
+                "purpose": "gate",
+                "stage": group[0].stage,
+                "collection": group[0].collection,
+                "policy_sha256": group[0].policy_sha256,
+                "opened_at": tx.origin.at,
+            }
+            for review_id, group in numbered
+        ],
+    )
+    tx.insert(
+        tables.review_gates,
+        [
+            {"review_id": review_id, "position": place, "gate_id": one.gate_id}
+            for review_id, group in numbered
+            for place, one in enumerate(group, 1)
+        ],
+    )
+    tx.insert(tables.parkings, [_parking(review_id, 1, None, tx.origin.at) for review_id in ids])
     tx.append(
         Draft(
             "open_review",
             version_id=one.version_id,
             details={"review": review_id, "stage": one.stage, "position": place},
         )
-        for review_id, group in zip(ids, groups, strict=True)
+        for review_id, group in numbered
         for place, one in enumerate(group, 1)
     )
     return list(ids)
@@ -362,12 +367,6 @@ def load_review(connection: sa.Connection, review_id: int, round_number: int | N
 
 def _items(connection: sa.Connection, review_id: int) -> tuple[ReviewedItem, ...]:
     t = tables
-    held = (
-        sa.select(t.custody.c.version_id, sa.func.max(t.custody.c.custody_id).label("custody_id"))
-        .where(t.custody.c.released_at.is_(None))
-        .group_by(t.custody.c.version_id)
-        .subquery()
-    )
     approvals = (
         sa.select(sa.func.count())
         .where(t.decisions.c.gate_id == t.gates.c.gate_id, t.decisions.c.counted, t.decisions.c.verdict == "approve")
@@ -410,8 +409,7 @@ def _items(connection: sa.Connection, review_id: int) -> tuple[ReviewedItem, ...
             t.screenings,
             sa.and_(t.screenings.c.version_id == t.versions.c.version_id, t.screenings.c.round == t.gates.c.round),
         )
-        .join(held, held.c.version_id == t.versions.c.version_id)
-        .join(t.custody, t.custody.c.custody_id == held.c.custody_id)
+        .join(t.custody, t.custody.c.custody_id == present_custody_id(t.versions.c.version_id))
         .outerjoin(t.verdicts, t.verdicts.c.verdict_id == t.screenings.c.verdict_id)
         .outerjoin(t.clearances, t.clearances.c.clearance_id == t.screenings.c.clearance_id)
         .where(t.review_gates.c.review_id == review_id)
