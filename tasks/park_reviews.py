@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from ledger.errors import StaleVersion
 from ledger.reviews import Review, close_emptied_reviews, close_round, load_review, mark_parked, parkings_to_do
+from ledger.transaction import Transaction
 from policies.review_form import form_description, form_schema
 from tasks.draw_review import draw_review, due_of
 from tasks.errors import ReviewRunLost
-from tasks.park_run import close_run, park_run
+from tasks.park_run import Form, ParkedRun, close_run, park_runs
 from tasks.resources import Resources
 
 DEPLOYMENT: Final = "decide-review/signoff"
 _ATTEMPTS: Final = 3
-_AT_ONCE: Final = 2
-"""One review is drawn while another one's calls are under way; more at once only wait for the server's database."""
+_TOGETHER: Final = 16
+"""Reviews that are drawn, made runs of in one call, and marked in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +41,35 @@ class ParkedReview:
 def park_reviews(resources: Resources, actor: str, flow_run_id: str | None = None) -> list[ParkedReview]:
     """Park every round that the ledger notes as `to park`, after closing the reviews that have become empty.
 
-    Three calls to Prefect's API a review, however many assets it holds. A crash anywhere is mended by the next call:
-    the run's idempotency key is (review, round). Raises `PrefectAway` (transient) with the rest still to park.
+    At most three calls to Prefect's API a review, however many assets it holds. A crash anywhere is mended by the next
+    call: the run's idempotency key is (review, round). A round whose run was ended in Prefect before it was marked is
+    parked as the next round instead. Raises `PrefectAway` (transient) with the rest still to park.
     """
     close_emptied(resources, actor, flow_run_id)
-    with resources.ledger.reading() as connection:
-        waiting = parkings_to_do(connection)
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="park") as pool:
-        futures = [pool.submit(_park_until_held, resources, *one, actor, flow_run_id) for one in waiting]
-        parked = [future.result() for future in futures]
-    return [one for one in parked if one is not None]
+    parked: list[ParkedReview] = []
+    tried: set[tuple[int, int]] = set()
+    for _ in range(_ATTEMPTS):
+        with resources.ledger.reading() as connection:
+            waiting = [one for one in parkings_to_do(connection) if one not in tried]
+        if not waiting:
+            break
+        tried.update(waiting)
+        groups = [waiting[start : start + _TOGETHER] for start in range(0, len(waiting), _TOGETHER)]
+        for drawn in _drawn_ahead(resources, groups):
+            parked.extend(_park_group(resources, drawn, actor, flow_run_id))
+    return parked
+
+
+def _drawn_ahead(resources: Resources, groups: Iterable[Sequence[tuple[int, int]]]) -> Iterator[list[_Drawn]]:
+    """Draw one group while the calls of the one before are under way: calls at once only wait for each other."""
+    with ThreadPoolExecutor(1, thread_name_prefix="draw") as pool:
+        following: Future[list[_Drawn]] | None = None
+        for group in groups:
+            drawn, following = following, pool.submit(_draw_group, resources, group)
+            if drawn is not None:
+                yield drawn.result()
+        if following is not None:
+            yield following.result()
 
 
 def close_emptied(resources: Resources, actor: str, flow_run_id: str | None = None) -> Sequence[str]:
@@ -61,50 +81,76 @@ def close_emptied(resources: Resources, actor: str, flow_run_id: str | None = No
     return runs
 
 
-def _park_until_held(
-    resources: Resources, review_id: int, round_number: int, actor: str, flow_run_id: str | None
-) -> ParkedReview | None:
-    """Park one round; if its run was ended in Prefect before it was marked, park the next round instead."""
-    for _ in range(_ATTEMPTS):
-        with resources.ledger.reading() as connection:
-            review = load_review(connection, review_id, round_number)
-        if review.status != "to_park" or not review.open_items:
-            return None
-        try:
-            return _park(resources, review, actor, flow_run_id)
-        except ReviewRunLost as lost:
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A review with its form, ready to be parked."""
+
+    review: Review
+    due_at: datetime
+    form: Form
+
+
+def _draw_group(resources: Resources, rounds: Sequence[tuple[int, int]]) -> list[_Drawn]:
+    with resources.ledger.reading() as connection:
+        reviews = [load_review(connection, *one) for one in rounds]
+    return [_draw(resources, one) for one in reviews if one.status == "to_park" and one.open_items]
+
+
+def _park_group(
+    resources: Resources, drawn: Sequence[_Drawn], actor: str, flow_run_id: str | None
+) -> list[ParkedReview]:
+    """Park some rounds together; what somebody else parked or closed meanwhile is left to them."""
+    runs = park_runs(resources.prefect, DEPLOYMENT, [one.form for one in drawn])
+    held = [(one, run) for one, run in zip(drawn, runs, strict=True) if isinstance(run, ParkedRun)]
+    try:
+        with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
+            for one, run in held:
+                _mark(tx, one, run)
+    except StaleVersion:
+        held = [(one, run) for one, run in held if _mark_alone(resources, one, run, actor, flow_run_id)]
+    for one, lost in zip(drawn, runs, strict=True):
+        if isinstance(lost, ReviewRunLost):
             with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
-                following = close_round(tx, review_id, round_number, "replaced", f"The run before was {lost.state}.")
-            if following is None:
-                return None
-            round_number = following
-        except StaleVersion:
-            return None  # somebody else parked or closed it meanwhile
-    return None
+                reason = f"The run before was {lost.state}."
+                close_round(tx, one.review.review_id, one.review.round, "replaced", reason)
+    return [_parked(one, run) for one, run in held]
 
 
-def _park(resources: Resources, review: Review, actor: str, flow_run_id: str | None) -> ParkedReview:
-    due = due_of(resources, review, resources.policy(review.policy_sha256))
+def _draw(resources: Resources, review: Review) -> _Drawn:
     sheet = draw_review(resources, review)
-    run = park_run(
-        resources.prefect,
-        DEPLOYMENT,
+    form = Form(
         idempotency_key=idempotency_key(review),
         name=run_name(review),
         tags=["signoff", f"stage:{review.stage}", f"collection:{review.collection}"],
         schema=form_schema(sheet),
         description=form_description(sheet),
     )
-    basis = shown_basis(run.schema) or {item.gate_id: item.basis for item in review.open_items}
-    with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
-        mark_parked(tx, review.review_id, review.round, run.flow_run_id, basis, due)
+    return _Drawn(review, due_of(resources, review, resources.policy(review.policy_sha256)), form)
+
+
+def _mark(tx: Transaction, one: _Drawn, run: ParkedRun) -> None:
+    basis = shown_basis(run.schema) or {item.gate_id: item.basis for item in one.review.open_items}
+    mark_parked(tx, one.review.review_id, one.review.round, run.flow_run_id, basis, one.due_at)
+
+
+def _mark_alone(resources: Resources, one: _Drawn, run: ParkedRun, actor: str, flow_run_id: str | None) -> bool:
+    """Mark a round by itself; False if somebody else parked or closed it meanwhile."""
+    try:
+        with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
+            _mark(tx, one, run)
+    except StaleVersion:
+        return False
+    return True
+
+
+def _parked(one: _Drawn, run: ParkedRun) -> ParkedReview:
     return ParkedReview(
-        review_id=review.review_id,
-        round=review.round,
-        stage=review.stage,
-        collection=review.collection,
-        assets=len(review.open_items),
-        due_at=due,
+        review_id=one.review.review_id,
+        round=one.review.round,
+        stage=one.review.stage,
+        collection=one.review.collection,
+        assets=len(one.review.open_items),
+        due_at=one.due_at,
         flow_run_id=run.flow_run_id,
         url=run.url,
     )

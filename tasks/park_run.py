@@ -1,21 +1,37 @@
-"""Park one round of a review as a suspended flow run, in three calls; read, answer and close it again."""
+"""Park rounds of reviews as suspended flow runs, two or three calls each; read, answer and close them again."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from tasks.errors import ReviewRunLost
-from tasks.prefect_api import PrefectApi, StateChange
+from tasks.prefect_api import NewRun, PrefectApi, RunState, StateChange
 
 SCHEMA, DESCRIPTION, RESPONSE = "schema", "description", "response"
 _KEYSET = {key: key for key in (SCHEMA, DESCRIPTION, RESPONSE)}
 NEVER = timedelta(days=3650)
 """A suspension that times out fails its run and calls nobody: deadlines are the ledger's, not Prefect's."""
 _REASON_LIMIT = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What one round of a review puts before its reviewers, and what its run is called in Prefect.
+
+    `idempotency_key` makes the round one run, however often it is parked. `schema` is a JSON Schema, `description`
+    markdown.
+    """
+
+    idempotency_key: str
+    name: str
+    tags: Sequence[str]
+    schema: Mapping[str, Any]
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +48,7 @@ class ParkedRun:
     schema: Mapping[str, Any] | None
 
 
-def park_run(
-    api: PrefectApi,
-    deployment: str,
-    idempotency_key: str,
-    name: str,
-    tags: Sequence[str],
-    schema: Mapping[str, Any],
-    description: str,
-    timeout: timedelta = NEVER,
-) -> ParkedRun:
+def park_run(api: PrefectApi, deployment: str, form: Form, timeout: timedelta = NEVER) -> ParkedRun:
     """Make a flow run that waits for a person, suspended from birth: no process runs, nothing waits for a worker.
 
     The run is born suspended, so the key makes “parked exactly once” one statement of the server's database. The schema
@@ -49,19 +56,62 @@ def park_run(
     Called again after a crash anywhere, it finds the run and writes what is missing; a run that was resumed meanwhile
     is left alone. One caller a key at a time. Raises ReviewRunLost, PrefectAway, PrefectRefused.
     """
-    state = _suspended(idempotency_key, datetime.now(UTC) + timeout)
-    run, created = api.create_run(deployment, idempotency_key=idempotency_key, name=name, tags=tags, state=state)
+    run, created = api.create_run(deployment, _new_run(form, timeout))
+    return _fill(api, run, form, created)
+
+
+def park_runs(api: PrefectApi, deployment: str, forms: Sequence[Form]) -> list[ParkedRun | ReviewRunLost]:
+    """Park several rounds as `park_run` does, with two calls each and two more for all; in their order.
+
+    Making runs together takes the server half the time of making them one by one. A round whose run is lost comes back
+    as that error, for it concerns no other. Raises PrefectAway, PrefectRefused.
+    """
+    if not forms:
+        return []
+    if len(forms) == 1:
+        return [_unless_lost(lambda: park_run(api, deployment, forms[0]))]
+    ids = api.create_runs(deployment, [_new_run(form, NEVER) for form in forms])
+    present = {run.flow_run_id: run for run in api.read_runs(ids)}
+    parked: list[ParkedRun | ReviewRunLost] = []
+    for form, flow_run_id in zip(forms, ids, strict=True):
+        run = present.get(flow_run_id) or RunState(flow_run_id, "CANCELLED", "deleted")
+        parked.append(_unless_lost(partial(_fill, api, run, form, None)))
+    return parked
+
+
+def _unless_lost(park: Callable[[], ParkedRun]) -> ParkedRun | ReviewRunLost:
+    try:
+        return park()
+    except ReviewRunLost as lost:
+        return lost
+
+
+def _new_run(form: Form, timeout: timedelta) -> NewRun:
+    state = _suspended(form.idempotency_key, datetime.now(UTC) + timeout)
+    return NewRun(form.idempotency_key, form.name, form.tags, state)
+
+
+def _fill(api: PrefectApi, run: RunState, form: Form, created: bool | None) -> ParkedRun:
+    """Give a run its form, unless it has one. `created` is None where the server did not say whether the run is new."""
     if run.is_lost:
         raise ReviewRunLost(run.flow_run_id, run.name)
-    url = api.run_url(run.flow_run_id)
-    shown = None if created else read_schema(api, run.flow_run_id)
-    if shown is None and run.is_parked:
-        if not created:
-            api.delete_input(run.flow_run_id, DESCRIPTION)  # of an attempt that never became a form
-        api.write_input(run.flow_run_id, DESCRIPTION, json.dumps(description))
-        api.write_input(run.flow_run_id, SCHEMA, json.dumps(schema))
-        shown = schema
-    return ParkedRun(run.flow_run_id, url, created, shown)
+    shown: Mapping[str, Any] | None = None
+    if not run.is_parked:
+        created, shown = False, read_schema(api, run.flow_run_id)
+    elif api.write_input(run.flow_run_id, DESCRIPTION, json.dumps(form.description)):
+        shown = _write_schema(api, run.flow_run_id, form.schema)
+    else:
+        created, shown = False, read_schema(api, run.flow_run_id)
+        if shown is None:  # the attempt that wrote the description never came to write the form
+            api.delete_input(run.flow_run_id, DESCRIPTION)
+            api.write_input(run.flow_run_id, DESCRIPTION, json.dumps(form.description))
+            shown = _write_schema(api, run.flow_run_id, form.schema)
+    return ParkedRun(run.flow_run_id, api.run_url(run.flow_run_id), created is not False, shown)
+
+
+def _write_schema(api: PrefectApi, flow_run_id: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Write the form; the one that the reviewer has now, which may be an earlier one."""
+    return schema if api.write_input(flow_run_id, SCHEMA, json.dumps(schema)) else read_schema(api, flow_run_id)
 
 
 def read_schema(api: PrefectApi, flow_run_id: str) -> Mapping[str, Any] | None:

@@ -23,6 +23,11 @@ from tasks.errors import PrefectAway, PrefectRefused
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """500 too: that is how the server says “database is locked” where it does not recognise it."""
 
+RUNS_A_CALL = 100
+"""The most that the server makes in one call."""
+
+Body = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
 _TEXT_LIMIT = 500
 
@@ -49,6 +54,25 @@ class RunState:
     def is_lost(self) -> bool:
         """Whether it ended, or is ending, without having done its work."""
         return self.type in {"CANCELLED", "CANCELLING", "CRASHED", "FAILED"}
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A flow run to be made in a given state; made again under the same idempotency key, it is the same run."""
+
+    idempotency_key: str
+    name: str
+    tags: Sequence[str]
+    state: Mapping[str, Any]
+
+    def body(self) -> dict[str, Any]:
+        """What the server wants to hear."""
+        return {
+            "name": self.name,
+            "tags": list(self.tags),
+            "idempotency_key": self.idempotency_key,
+            "state": dict(self.state),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +137,30 @@ class PrefectApi:
             self._deployments[deployment] = str(self.call("GET", path).json()["id"])
         return self._deployments[deployment]
 
-    def create_run(
-        self,
-        deployment: str,
-        *,
-        idempotency_key: str,
-        name: str,
-        tags: Sequence[str],
-        state: Mapping[str, Any],
-    ) -> tuple[RunState, bool]:
-        """Create a run of a deployment in the given state, or find the one that has this key; True if it is new."""
-        body = {"name": name, "tags": list(tags), "idempotency_key": idempotency_key, "state": dict(state)}
-        answer = self.call("POST", f"deployments/{self.deployment_id(deployment)}/create_flow_run", body)
+    def create_run(self, deployment: str, run: NewRun) -> tuple[RunState, bool]:
+        """Create a run of a deployment, or find the one that has its key; True if it is new."""
+        answer = self.call("POST", f"deployments/{self.deployment_id(deployment)}/create_flow_run", run.body())
         return _run_state(answer.json()), answer.status_code == httpx.codes.CREATED
+
+    def create_runs(self, deployment: str, runs: Sequence[NewRun]) -> list[str]:
+        """Create runs of a deployment, or find those that have their keys, 100 in a call; their ids in order.
+
+        Where the server's database was taken by another writer it makes none of a call: once more then, and what is
+        left one by one. Raises PrefectAway, PrefectRefused.
+        """
+        path = f"deployments/{self.deployment_id(deployment)}/create_flow_run/bulk"
+        made: dict[int, str] = {}
+        for _ in range(2):
+            left = [place for place in range(len(runs)) if place not in made]
+            for start in range(0, len(left), RUNS_A_CALL):
+                batch = left[start : start + RUNS_A_CALL]
+                results = self.post(path, [runs[place].body() for place in batch])["results"]
+                answers = zip(batch, results, strict=True)
+                made.update({place: str(one["flow_run_id"]) for place, one in answers if one["status"] == "CREATED"})
+        return [
+            made[place] if place in made else self.create_run(deployment, run)[0].flow_run_id
+            for place, run in enumerate(runs)
+        ]
 
     def start_run(self, deployment: str, *, name: str | None = None) -> str:
         """Schedule a run of a deployment for now and return its id."""
@@ -172,14 +207,12 @@ class PrefectApi:
         answer = self.call("GET", path, allow=(404,))
         return None if answer.status_code == httpx.codes.NOT_FOUND else answer.json()
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    def post(self, path: str, body: Body) -> Any:
         """Send `body` to `path` and return the answer, as JSON; for calls that may be sent twice."""
         answer = self.call("POST", path, body)
         return answer.json() if answer.content else None
 
-    def call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, allow: Sequence[int] = ()
-    ) -> httpx.Response:
+    def call(self, method: str, path: str, body: Body | None = None, *, allow: Sequence[int] = ()) -> httpx.Response:
         """One API call, tried again while the server is away or too busy.
 
         Every call here may be sent twice: creation has a key, inputs are unique, states have rules. `allow` are the

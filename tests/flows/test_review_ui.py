@@ -24,7 +24,7 @@ from policies.review_form import (
     form_schema,
     read_answer,
 )
-from tasks.park_run import ParkedRun, park_run, read_response
+from tasks.park_run import Form, ParkedRun, park_run, read_response
 from tasks.prefect_api import PrefectApi
 from tests.flows.prefect_ui import (
     FormException,
@@ -111,7 +111,8 @@ def parked(prefect_api: PrefectApi, review_deployment: str) -> ParkedRun:
     """A review of its own for each test."""
     key = f"review-{uuid4()}"
     title = f"{SHEET.title} · {key[-6:]}"
-    return park_run(prefect_api, review_deployment, key, title, ["review"], form_schema(SHEET), form_description(SHEET))
+    form = Form(key, title, ["review"], form_schema(SHEET), form_description(SHEET))
+    return park_run(prefect_api, review_deployment, form)
 
 
 def test_a_reviewer_sees_pictures_rows_and_nothing_that_runs(

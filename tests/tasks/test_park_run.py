@@ -23,7 +23,7 @@ from policies.review_form import (
     read_answer,
 )
 from tasks.errors import ReviewRunLost
-from tasks.park_run import ParkedRun, close_run, delete_inputs, park_run, read_response, resume_run
+from tasks.park_run import Form, ParkedRun, close_run, delete_inputs, park_run, park_runs, read_response, resume_run
 from tasks.prefect_api import PrefectApi, RunState, StateChange
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class CrashAt(httpx.BaseTransport):
 def park(api: PrefectApi, deployment: str, key: str, **changed: Any) -> ParkedRun:
     """Park the sample review under `key`."""
     arguments = {"schema": SCHEMA, "description": DESCRIPTION} | changed
-    return park_run(api, deployment, key, SHEET.title, ["review"], **arguments)
+    return park_run(api, deployment, Form(key, SHEET.title, ["review"], **arguments))
 
 
 @pytest.fixture
@@ -317,3 +317,66 @@ def test_a_contact_sheet_of_megabytes_is_parked(prefect_api: PrefectApi, review_
     large = DESCRIPTION + "x" * 4_000_000
     run = park(prefect_api, review_deployment, key, description=large).flow_run_id
     assert inputs_of(prefect_api, run)["description"] == large
+
+
+def forms(*keys: str) -> list[Form]:
+    """The sample review under several keys, each with a description of its own."""
+    return [Form(key, SHEET.title, ["review"], SCHEMA, f"{DESCRIPTION} {key}") for key in keys]
+
+
+def test_reviews_are_parked_together_in_two_calls_each_and_two_more(
+    prefect_server: PrefectServer, review_deployment: str, key: str
+) -> None:
+    """Three reviews: one call makes their runs, one looks at them, and each gets its own form."""
+    calls: list[str] = []
+    keys = [f"{key}-{number}" for number in range(3)]
+    with PrefectApi(prefect_server.api_url, on_call=lambda method, path: calls.append(f"{method} {path}")) as api:
+        deployment = api.deployment_id(review_deployment)
+        calls.clear()
+        parked = park_runs(api, deployment, forms(*keys))
+        runs = [one.flow_run_id for one in parked]
+        inputs = [f"POST flow_runs/{run}/input" for run in runs for _ in range(2)]
+        assert calls == [f"POST deployments/{deployment}/create_flow_run/bulk", "POST flow_runs/filter", *inputs]
+        assert [runs_of(api, one)[0]["id"] for one in keys] == runs
+        assert [inputs_of(api, run)["description"] for run in runs] == [f"{DESCRIPTION} {one}" for one in keys]
+        assert [history(api, run) for run in runs] == [["Suspended"]] * 3
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("request_number", range(1, 7))
+def test_a_crash_among_reviews_parked_together_is_completed_by_parking_again(
+    prefect_server: PrefectServer,
+    review_deployment: str,
+    prefect_api: PrefectApi,
+    key: str,
+    request_number: int,
+    when: str,
+) -> None:
+    """Wherever the process ends, each key has one run in the end, suspended once, with its own form."""
+    deployment = prefect_api.deployment_id(review_deployment)
+    keys = [f"{key}-{number}" for number in range(2)]
+    with PrefectApi(prefect_server.api_url, transport=CrashAt(request_number, when)) as api, pytest.raises(Crash):
+        park_runs(api, deployment, forms(*keys))
+    for one, parked in zip(keys, park_runs(prefect_api, deployment, forms(*keys)), strict=True):
+        assert isinstance(parked, ParkedRun)
+        assert [run["id"] for run in runs_of(prefect_api, one)] == [parked.flow_run_id]
+        assert history(prefect_api, parked.flow_run_id) == ["Suspended"]
+        assert inputs_of(prefect_api, parked.flow_run_id) == {"schema": SCHEMA, "description": f"{DESCRIPTION} {one}"}
+        assert parked.schema == SCHEMA
+
+
+def test_a_lost_run_among_others_concerns_itself_alone(
+    prefect_api: PrefectApi, review_deployment: str, key: str
+) -> None:
+    """Of three reviews parked together one was cancelled and one answered before: the third is parked all the same."""
+    cancelled, answered, fresh = keys = [f"{key}-{name}" for name in ("cancelled", "answered", "fresh")]
+    lost = park(prefect_api, review_deployment, cancelled).flow_run_id
+    prefect_api.set_state(lost, {"type": "CANCELLED", "name": "Cancelled"})
+    run = park(prefect_api, review_deployment, answered).flow_run_id
+    resume_run(prefect_api, run, APPROVAL)
+    first, second, third = park_runs(prefect_api, review_deployment, forms(*keys))
+    assert isinstance(first, ReviewRunLost)
+    assert (first.flow_run_id, first.state) == (lost, "Cancelled")
+    assert second == ParkedRun(run, prefect_api.run_url(run), False, SCHEMA)
+    assert isinstance(third, ParkedRun)
+    assert third == ParkedRun(runs_of(prefect_api, fresh)[0]["id"], third.url, True, SCHEMA)
