@@ -11,12 +11,13 @@ from flows.artifacts import publish_ingest_summary, publish_waiting_reviews
 from flows.errors import ShardsFailed
 from flows.shard_runner import run_shards
 from flows.steps import step
-from tasks.carry_out_effects import carry_out
+from tasks.carry_out_effects import EffectsSummary, carry_out, has_open_effects
 from tasks.import_grants import import_contracts
 from tasks.list_intake import list_intake
 from tasks.open_reviews import bundle_reviews
-from tasks.park_reviews import park_reviews
+from tasks.park_reviews import ParkedReview, park_reviews
 from tasks.resources import Resources, open_resources
+from tasks.retries import TRANSIENT
 from tasks.screen_shard import ACTOR, ShardSummary
 
 
@@ -32,17 +33,55 @@ def ingest_assets() -> None:
     contracts = step(import_contracts, "import-contracts")(resources, ACTOR, run_id)
     plan = step(list_intake, "list-intake")(resources)
     logger.info("%d objects listed, %d unchanged, %d shards", plan.listed, plan.unchanged, len(plan.shards))
-    summaries, failures = run_shards(plan.shards, resources.settings.ingest, run_id)
-    step(bundle_reviews, "open-reviews")(resources, ACTOR, run_id)
-    parked = step(park_reviews, "park-reviews")(resources, ACTOR, run_id)
-    effects = step(carry_out, "carry-out-effects")(resources, ACTOR, run_id)
-    publish_ingest_summary(plan, summaries, parked, effects, contracts)
+    forward = _Forward(resources, run_id)
+    summaries, failures = run_shards(plan.shards, resources.settings.ingest, run_id, forward.take_what_is_ready)
+    forward.take_everything()
+    publish_ingest_summary(plan, summaries, forward.parked, forward.effects, contracts)
     publish_waiting_reviews(resources)
-    if summaries or effects.done:
+    if summaries or forward.effects.done:
         refresh_warehouse(resources)
-    logger.info("%s", in_words(summaries, len(parked), effects.done.get("publish", 0)))
+    logger.info("%s", in_words(summaries, len(forward.parked), forward.effects.done.get("publish", 0)))
     if failures:
         raise ShardsFailed(failures)
+
+
+class _Forward:
+    """Takes screened versions on: to their reviewers, or into the library. While shards are screened, and after it."""
+
+    def __init__(self, resources: Resources, run_id: str) -> None:
+        self._resources, self._run_id = resources, run_id
+        self._away = False
+        self.parked: list[ParkedReview] = []
+        self.effects = EffectsSummary()
+
+    def take_what_is_ready(self) -> None:
+        """Park the reviews that are full and publish what was approved, while other shards are still under way.
+
+        A service that is away stops this, not the shards: what is left is for `take_everything`.
+        """
+        if self._away:
+            return
+        try:
+            if bundle_reviews(self._resources, ACTOR, self._run_id, only_full=True):
+                self._park()
+            if has_open_effects(self._resources):
+                self._carry_out()
+        except TRANSIENT as error:
+            get_run_logger().warning("%s; tried again when all shards are screened", error)
+            self._away = True
+
+    def take_everything(self) -> None:
+        """Open reviews for all that wait for people, park them, carry out every effect."""
+        step(bundle_reviews, "open-reviews")(self._resources, ACTOR, self._run_id)
+        self._park()
+        self._carry_out()
+
+    def _park(self) -> None:
+        self.parked += step(park_reviews, "park-reviews")(self._resources, ACTOR, self._run_id)
+
+    def _carry_out(self) -> None:
+        done = step(carry_out, "carry-out-effects")(self._resources, ACTOR, self._run_id)
+        self.effects = self.effects.followed_by(done)
 
 
 def refresh_warehouse(resources: Resources) -> None:

@@ -43,10 +43,11 @@ class Bundled(Protocol):
 G = TypeVar("G", bound=Bundled)
 
 
-def bundle_gates(gates: Iterable[G], sizes: Mapping[str, int]) -> list[list[G]]:
+def bundle_gates(gates: Iterable[G], sizes: Mapping[str, int], *, only_full: bool = False) -> list[list[G]]:
     """Bundle gates into reviews, in the order they come; `sizes` gives the largest review by policy SHA-256.
 
-    Gates of one review have the same terms, so that one answer means the same for each of its assets.
+    Gates of one review have the same terms, so that one answer means the same for each of its assets. With `only_full`
+    a bundle that more gates may still join is left out.
     """
     bundles: dict[Hashable, list[list[G]]] = {}
     for gate in gates:
@@ -55,4 +56,9 @@ def bundle_gates(gates: Iterable[G], sizes: Mapping[str, int]) -> list[list[G]]:
         if not of_terms or len(of_terms[-1]) >= sizes[gate.policy_sha256]:
             of_terms.append([])
         of_terms[-1].append(gate)
-    return [bundle for of_terms in bundles.values() for bundle in of_terms]
+    return [
+        bundle
+        for of_terms in bundles.values()
+        for bundle in of_terms
+        if not only_full or len(bundle) >= sizes[bundle[0].policy_sha256]
+    ]

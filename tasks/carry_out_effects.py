@@ -18,6 +18,7 @@ from ledger.effects import (
     complete_publications,
     complete_withdrawals,
     custody_in_use,
+    has_untried_effects,
     load_open_effects,
     note_cleared,
     note_failure,
@@ -62,6 +63,20 @@ class EffectsSummary:
 
     done: Mapping[str, int] = field(default_factory=dict)
     held: Mapping[str, str] = field(default_factory=dict)
+
+    def followed_by(self, later: EffectsSummary) -> EffectsSummary:
+        """Both together: the effects of both were done, the later one says what is still held.
+
+        >>> EffectsSummary({"publish": 2}, {"a": "away"}).followed_by(EffectsSummary({"publish": 1}))
+        EffectsSummary(done={'publish': 3}, held={})
+        """
+        return EffectsSummary(dict(Counter(self.done) + Counter(later.done)), later.held)
+
+
+def has_open_effects(resources: Resources) -> bool:
+    """Whether anything waits to be carried out that was not tried before."""
+    with resources.ledger.reading() as connection:
+        return has_untried_effects(connection)
 
 
 def carry_out(

@@ -121,6 +121,20 @@ class ReviewRunLost(PermanentError):
         return (type(self), (self.flow_run_id, self.state))
 
 
+class ShardProcessLost(TransientError):
+    """The process that screened a shard ended in the middle of it."""
+
+    def __init__(self, exit_code: int | None) -> None:
+        super().__init__(
+            f"the process that screened this shard ended with exit code {exit_code}; nothing that it recorded is lost, "
+            "and the shard is screened again; if memory was short, lower ingest.processes or ingest.shard_size"
+        )
+        self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[type[ShardProcessLost], tuple[int | None]]:
+        return (type(self), (self.exit_code,))
+
+
 class StorageRefused(PermanentError):
     """The object store refuses a request: rights, a missing bucket, a key it cannot hold."""
 
@@ -352,3 +366,14 @@ class LedgerNotAsSealed(PermanentError):
 
     def __reduce__(self) -> tuple[type[LedgerNotAsSealed], tuple[str, str]]:
         return (type(self), (self.reason, self.where))
+
+
+class ExportRefused(PermanentError):
+    """The audit trail cannot be written into this file."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"the audit trail was not written to {path}: {reason}. What was there before is unchanged")
+        self.path, self.reason = path, reason
+
+    def __reduce__(self) -> tuple[type[ExportRefused], tuple[Path, str]]:
+        return (type(self), (self.path, self.reason))

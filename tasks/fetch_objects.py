@@ -24,7 +24,7 @@ READERS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class FetchedObject:
-    """An object of the intake whose bytes are in custody, with its local copy unless it is too large to look into."""
+    """An object of the intake whose bytes are in custody, with its local copy if it is to be looked into."""
 
     arrival: Arrival
     path: Path | None
@@ -39,8 +39,10 @@ class FetchResult:
     vanished: tuple[str, ...]
 
 
-def fetch_objects(storage: Storage, objects: Sequence[NewObject], policy: PolicyDocument, spool: Path) -> FetchResult:
-    """Read `objects` into `spool`, hash them and take them into custody.
+def fetch_objects(
+    storage: Storage, objects: Sequence[NewObject], policy: PolicyDocument, spool: Path | None
+) -> FetchResult:
+    """Read `objects`, hash them, take them into custody, and keep local copies in `spool` if given.
 
     A versioned source is referenced by version id; from any other the bytes are copied to `masters/<sha256>` of the
     workspace and the copy is read back. An object that changed since the listing is taken as it is now; one that the
@@ -51,7 +53,7 @@ def fetch_objects(storage: Storage, objects: Sequence[NewObject], policy: Policy
 
     def one(numbered: tuple[int, NewObject]) -> FetchedObject | Refused | None:
         number, listed = numbered
-        path = spool / f"{number}" if listed.size_bytes <= policy.screening.max_size else None
+        path = spool / f"{number}" if spool and listed.size_bytes <= policy.screening.max_size else None
         try:
             fetched = storage.fetch(Place(bucket, listed.key), path)
             held = take_custody(storage, fetched)

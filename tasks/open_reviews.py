@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from ledger.reviews import gates_without_review, open_reviews
+from collections.abc import Sequence
+
+from ledger.reviews import OpenGate, gates_without_review, open_reviews
 from policies.review_bundles import bundle_gates
 from tasks.resources import Resources
 
 
-def bundle_reviews(resources: Resources, actor: str, flow_run_id: str | None = None) -> list[int]:
-    """Open reviews for all gates that have none; returns their ids. Run twice, it opens nothing the second time."""
+def bundle_reviews(
+    resources: Resources, actor: str, flow_run_id: str | None = None, *, only_full: bool = False
+) -> list[int]:
+    """Open reviews for all gates that have none; returns their ids. Run twice, it opens nothing the second time.
+
+    With `only_full`, for as many of them as fill reviews: the others may still get company.
+    """
     with resources.ledger.reading() as connection:
-        if not gates_without_review(connection):
+        if not _bundled(resources, gates_without_review(connection), only_full):
             return []
     with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
         gates = gates_without_review(tx.connection)  # again, under the lock: two sweeps may run at once
-        sizes = {sha256: resources.policy(sha256).approval.review_size for sha256 in {g.policy_sha256 for g in gates}}
-        return open_reviews(tx, bundle_gates(gates, sizes))
+        return open_reviews(tx, _bundled(resources, gates, only_full))
+
+
+def _bundled(resources: Resources, gates: Sequence[OpenGate], only_full: bool) -> list[list[OpenGate]]:
+    sizes = {sha256: resources.policy(sha256).approval.review_size for sha256 in {one.policy_sha256 for one in gates}}
+    return bundle_gates(gates, sizes, only_full=only_full)

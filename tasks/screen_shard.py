@@ -8,9 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from classifiers.classifier import Content
 from ledger.reader import Unscreened, unscreened
 from ledger.screen import record_clearances, record_inspections, record_screenings, record_verdicts
@@ -18,12 +15,10 @@ from ledger.submit import refuse, submit
 from policies.document import PolicyDocument
 from tasks.check_rights import RightsSubject, check_clearances, load_grants, machine_processing_forbidden
 from tasks.classify_contents import classify_contents
-from tasks.end_with_parent import end_with_parent
 from tasks.fetch_objects import fetch_objects, fetch_versions
 from tasks.inspect_contents import Inspected, ToInspect, inspect_contents, not_inspected
 from tasks.list_intake import Shard
-from tasks.resources import PinnedPolicy, Resources, open_resources
-from tasks.retries import RETRY_DELAYS_S, is_transient
+from tasks.resources import PinnedPolicy, Resources
 from tasks.route_contents import Screening, route_contents
 
 ACTOR = "system:ingest_assets"
@@ -43,32 +38,18 @@ class ShardSummary:
     """outcome (quarantine, automatic, review) → versions"""
 
 
-@task(
-    name="screen-shard",
-    task_run_name="screen-shard-{shard.number}",
-    retries=len(RETRY_DELAYS_S),
-    retry_delay_seconds=RETRY_DELAYS_S,
-    retry_condition_fn=is_transient,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
-def screen_shard(shard: Shard, flow_run_id: str | None = None) -> ShardSummary:
-    """Screen one shard in this process. Raises `TransientError` or `LedgerBusy` (retried) and permanent errors."""
-    end_with_parent()
-    return screen(open_resources(), shard, flow_run_id)
-
-
 def screen(resources: Resources, shard: Shard, flow_run_id: str | None = None) -> ShardSummary:
     """Bring the objects of a shard into the ledger and every submitted version of it through screening.
 
     Objects become versions first, in one transaction, with their bytes in custody: whatever happens afterwards, the
     next run finds them as `submitted` and goes on. What screening found and the step that follows are recorded in a
-    second one.
+    second one. Raises `TransientError` or `LedgerBusy`, which may pass, and permanent errors.
     """
     active = resources.active_policy()
     with tempfile.TemporaryDirectory(prefix="signoff-shard-") as folder:
         spool = Path(folder)
-        fetched = fetch_objects(resources.storage, shard.objects, active.document, spool)
+        looks = resources.settings.looks_into_contents
+        fetched = fetch_objects(resources.storage, shard.objects, active.document, spool if looks else None)
         with resources.ledger.writing(resources.origin(ACTOR, flow_run_id)) as tx:
             refuse(tx, fetched.refused)
             submissions = submit(tx, [one.arrival for one in fetched.fetched], active.sha256)
@@ -77,7 +58,7 @@ def screen(resources: Resources, shard: Shard, flow_run_id: str | None = None) -
         with resources.ledger.reading() as connection:
             versions = unscreened(connection, [*moved, *shard.version_ids])
         unread = _too_large(resources, versions)
-        missing = [one for one in versions if one.sha256 not in paths and one.version_id not in unread]
+        missing = [one for one in versions if looks and one.sha256 not in paths and one.version_id not in unread]
         read = fetch_versions(resources.storage, missing, spool)
         paths.update({one.sha256: read.paths[one.version_id] for one in missing if one.version_id in read.paths})
         contents = _Contents(paths, {**unread, **read.lost})
@@ -155,11 +136,12 @@ def _screen_batch(
     grants = load_grants(resources)
     subjects = [_subject(one, inspected[one.version_id]) for one in versions]
     clearances = check_clearances(subjects, policy, grants, now)
-    forbidden = machine_processing_forbidden(subjects, grants, now)
+    models = resources.settings.models.enabled
+    forbidden = machine_processing_forbidden(subjects, grants, now) if models else frozenset()
     readable = [
         one for one in versions if one.version_id not in forbidden and not inspected[one.version_id].inspection.failure
     ]
-    contents = [_content(one, inspected[one.version_id], paths[one.sha256]) for one in readable]
+    contents = [_content(one, inspected[one.version_id], paths.get(one.sha256, Path())) for one in readable]
     verdicts = classify_contents(resources, contents, policy.classification.labels)
     allowed = {one.version_id for one in readable}
     screenings = [

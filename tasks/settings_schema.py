@@ -76,7 +76,7 @@ class IngestSettings(_Section):
     """What is listed, and how the listing is cut into shards."""
 
     prefix: str = Field(default="", description="only keys of the intake bucket that begin so")
-    shard_size: int = Field(default=500, ge=1, description="assets a shard, at most")
+    shard_size: int = Field(default=1000, ge=1, description="assets a shard, at most")
     shard_bytes: int = Field(
         default=512 * 1024**2, ge=1, description="bytes a shard, at most; one larger asset is a shard"
     )
@@ -247,6 +247,11 @@ class Settings(BaseSettings):
         if self.s3.endpoint is None:
             raise StackDown("The object store", "s3.endpoint")
         return self.s3.endpoint
+
+    @property
+    def looks_into_contents(self) -> bool:
+        """Whether anything wants the bytes of a version after they were hashed."""
+        return self.ingest.inspect or self.models.enabled
 
     @property
     def analytics_path(self) -> Path:

@@ -151,7 +151,7 @@ def test_a_store_that_dies_fails_the_run_and_the_next_goes_on(
 
     monkeypatch.setattr(flows.ingest_assets, "list_intake", list_and_kill)
     monkeypatch.setattr("flows.steps.RETRY_DELAYS_S", [0])
-    monkeypatch.setattr("tasks.screen_shard.screen_shard.retries", 0)
+    monkeypatch.setattr("flows.shard_runner.screen_shard.retries", 0)
     try:
         with pytest.raises(Exception, match="reading s3://intake-") as failed:
             workplace.ingest()

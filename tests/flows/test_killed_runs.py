@@ -27,15 +27,15 @@ SCREENING = (
     Point("bytes in custody, before the submit", "tasks.screen_shard:submit"),
     Point("submitted, before the screening", "tasks.screen_shard:inspect_contents"),
     Point("in the transaction of the screening", "tasks.screen_shard:record_screenings", after=True),
-    Point("between two shards", "tasks.screen_shard:screen", call=2),
+    Point("between two shards", "flows.shard_runner:screen", call=2),
 )
-PARKING = (  # two reviews are parked at a time, so each of these may leave another one parked
+PARKING = (
     Point("routed, before the reviews are opened", "flows.ingest_assets:bundle_reviews"),
-    Point("noted, before the first call of parking", "tasks.park_reviews:park_run"),
-    Point("run made, before its description", "tasks.prefect_api:PrefectApi.create_run", after=True),
+    Point("noted, before the first call of parking", "tasks.park_reviews:park_runs"),
+    Point("run made, before its description", "tasks.prefect_api:PrefectApi.create_runs", after=True),
     Point("description written, before the form", "tasks.prefect_api:PrefectApi.write_input", after=True),
     Point("form written, before the mark", "tasks.park_reviews:mark_parked"),
-    Point("one review parked, before the others", "tasks.park_reviews:mark_parked", after=True),
+    Point("one review marked, in the transaction of all", "tasks.park_reviews:mark_parked", after=True),
 )
 PUBLISHING = (
     Point("attempt counted, before the copy", "tasks.storage:Storage.copy"),
@@ -119,7 +119,7 @@ def test_what_a_killed_run_had_started_ends_by_itself(make_workplace: MakeWorkpl
     workplace = make_workplace(shard_size=2, processes=2)
     for number in range(4):
         workplace.put(f"text/{number}.txt", f"Plain words, the {number}th of their kind, and long enough to be text.")
-    run_until_killed(workplace, ingest_assets, Point("a shard is done", "flows.shard_runner:_sort_out"))
+    run_until_killed(workplace, ingest_assets, Point("a shard is done", "flows.ingest_assets:bundle_reviews"))
     _, alive = psutil.wait_procs(processes_of(workplace), timeout=ENDED_WITHIN_S)
     assert alive == []
     workplace.ingest()
