@@ -18,6 +18,7 @@ from ledger.effects import Carried, Effect, begin_effects, complete_publications
 from ledger.engine import Ledger
 from ledger.errors import StaleVersion
 from ledger.gates import GateTerms
+from ledger.ladder import Terms, fire_due
 from ledger.reader import unscreened
 from ledger.reviews import close_emptied_reviews, close_round, load_review, parked_runs
 from ledger.roster import RosterPerson, import_roster
@@ -26,6 +27,8 @@ from ledger.transaction import Transaction
 from ledger.transitions import Move, move
 from ledger.verify import verify_chain
 from ledger.verify_records import verify_records
+from ledger.waits import waiting_gates, waiting_versions
+from policies.calendars import Calendar
 from policies.lifecycle import Action, State
 from tests.ledger.approval_world import (
     BRAND,
@@ -39,6 +42,7 @@ from tests.ledger.approval_world import (
     sha256_of,
 )
 from tests.ledger.conftest import empty_database, restore_file
+from tests.ledger.other_processes import LADDER
 from tests.ledger.raw_sql import RawSql
 
 NEVER: dict[str, str] = {
@@ -96,11 +100,26 @@ NEVER: dict[str, str] = {
     "an effect that was done and moved nothing": """
         SELECT f.effect_id FROM effects f WHERE f.status = 'done' AND (
           SELECT COUNT(*) FROM events e WHERE e.effect_id = f.effect_id AND e.to_state IS NOT NULL) <> 1""",
+    "a gate that was turned down by nobody and no deadline": """
+        SELECT g.gate_id FROM gates g WHERE g.outcome IN ('rejected', 'changes_requested')
+          AND NOT EXISTS (SELECT 1 FROM decisions d
+                          WHERE d.gate_id = g.gate_id AND d.counted AND d.verdict <> 'approve')
+          AND NOT EXISTS (SELECT 1 FROM rungs r WHERE r.gate_id = g.gate_id AND r.kind = 'finally')""",
+    "a deadline that approved": """
+        SELECT seq FROM events
+        WHERE actor = 'system:enforce_deadlines' AND to_state NOT IN ('rejected', 'changes_requested')""",
+    "rungs that are not one after the other": """
+        SELECT version_id FROM rungs GROUP BY version_id, gate_id, since_seq
+        HAVING COUNT(*) <> MAX(number) + 1 OR COUNT(DISTINCT number) <> COUNT(*)""",
+    "a reminder or an end that nobody hears of": """
+        SELECT r.version_id FROM rungs r WHERE r.kind <> 'escalate' AND NOT EXISTS (
+          SELECT 1 FROM notices n WHERE n.created_at = r.fired_at AND n.kind = r.kind)""",
     "bytes out of custody": """
         SELECT v.version_id FROM versions v WHERE NOT EXISTS (
           SELECT 1 FROM custody c WHERE c.version_id = v.version_id AND c.released_at IS NULL)""",
 }
 
+TERMS = Terms(Calendar(days="mon-sun", hours="06:00-22:00"), LADDER, reminded=("owners",), told=("owners", "agency"))
 CONTENTS = ["content 0", "content 1", "content 2"]
 GATES = [(BRAND,), (BRAND_BY_TWO,), (BRAND, LEGAL), (BRAND, LEGAL_AFTER), (LEGAL_AFTER, BRAND_BY_TWO)]
 
@@ -158,6 +177,8 @@ class Histories(RuleBasedStateMachine):
             "notes",
             "effects",
             "parkings",
+            "rungs",
+            "notices",
         )
         counts = ", ".join(f"(SELECT COUNT(*) FROM {table})" for table in tables)
         return self.raw.execute(f"SELECT seq, hash, {counts} FROM chain_head")
@@ -231,6 +252,21 @@ class Histories(RuleBasedStateMachine):
             runs = sorted(parked_runs(connection).values())
         with self.world.writing() as tx:
             close_round(tx, *runs[pick % len(runs)], "replaced", "lost")
+        self.park()
+
+    @while_there_is("SELECT 1 FROM versions WHERE state IN ('in_review', 'quarantined', 'changes_requested')")
+    @rule(hours=st.integers(0, 30), dies=st.booleans())
+    def keep_deadlines(self, hours: int, dies: bool) -> None:
+        """Time passes and a sweep comes; it may die half-way, and then the next one does all of it."""
+        self.world.now += timedelta(hours=hours)
+
+        def act(tx: Transaction) -> None:
+            fire_due(tx, [*waiting_gates(tx.connection), *waiting_versions(tx.connection)], lambda _: TERMS)
+
+        if dies:
+            self.crash_in(act)
+        with self.world.writing("system:enforce_deadlines") as tx:
+            act(tx)
         self.park()
 
     @while_there_is(OPEN)
