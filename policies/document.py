@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection as Values
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, StrictBool, StrictInt, StringConstraints
 
@@ -155,6 +155,22 @@ class ArchiveRule(Section):
     retain: CalendarDuration | None = None
 
 
+class Expectation(Section):
+    """What should become of an example; what is left out may be anything. `stages` are all that open, in any order."""
+
+    outcome: Literal["quarantine", "automatic", "review"]
+    rule: str | None = None
+    stages: tuple[Name, ...] | None = None
+
+
+class Example(Section):
+    """A version that the policy is tried on: the facts that matter, the rest ordinary (`policies.example_version`)."""
+
+    name: Title
+    facts: dict[str, Any] = Field(default_factory=dict)
+    expect: Expectation
+
+
 class PolicyDocument(Section):
     """One policy: everything that decides what happens to a version."""
 
@@ -166,6 +182,7 @@ class PolicyDocument(Section):
     approval: Approval
     rights: Rights
     archive: tuple[ArchiveRule, ...] = ()
+    examples: tuple[Example, ...] = ()
 
     _source: YamlSource = PrivateAttr(default_factory=lambda: YamlSource("policy", None, {}))
 

@@ -52,7 +52,7 @@ def example_facts(policy: PolicyDocument, given: Mapping[str, Any]) -> dict[str,
     from policies.document import collection_for
 
     for name, value in given.items():
-        _check_given(name, value)
+        check_example_fact(name, value)
     row = {**ordinary_facts(policy), **given}
     if "key" not in given and "collection" in given:
         chosen = next((one for one in policy.collections if one.name == given["collection"]), None)
@@ -69,7 +69,8 @@ def example_facts(policy: PolicyDocument, given: Mapping[str, Any]) -> dict[str,
     return row
 
 
-def _check_given(name: str, value: Any) -> None:
+def check_example_fact(name: str, value: Any) -> None:
+    """Raise `FactsInvalid` if `name` is no fact that an example may tell, or `value` none that it can have."""
     fact = FACTS.get(name)
     if fact is None or fact.use is Use.ARCHIVE or name == "version_id":
         usable = [known for known in FACTS_SCHEMA if known != "version_id"]

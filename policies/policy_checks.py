@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from policies.channels import CHANNELS
-from policies.errors import Problem
+from policies.errors import FactsInvalid, Problem
+from policies.example_version import check_example_fact
 from policies.rule_checks import RULE_CHECKS
 from policies.territories import ALLOWED, TERRITORIES, meant_territory
 from policies.validation import nearest_word, problem_at
@@ -32,6 +33,7 @@ def _repeated_names(policy: PolicyDocument) -> Iterator[Problem]:
         (_STAGES, "name", [stage.name for stage in policy.approval.stages]),
         (("approval", "automatic"), "name", [rule.name for rule in policy.approval.automatic]),
         (("archive",), "name", [rule.name for rule in policy.archive]),
+        (("examples",), "name", [example.name for example in policy.examples]),
     ]
     for path, field, values in lists:
         for position, value in enumerate(values):
@@ -181,6 +183,27 @@ def _uncheckable_signatures(policy: PolicyDocument, signatures: Collection[str])
             )
 
 
+def _example_faults(policy: PolicyDocument) -> Iterator[Problem]:
+    names = [stage.name for stage in policy.approval.stages]
+    for position, example in enumerate(policy.examples):
+        for name, value in example.facts.items():
+            try:
+                check_example_fact(name, value)
+            except FactsInvalid as error:
+                path: Path = ("examples", position, "facts", name)
+                found, _, allowed = str(error).removeprefix("found ").partition("; allowed: ")
+                yield problem_at(policy.source, path, found, allowed)
+        for index, stage in enumerate(example.expect.stages or ()):
+            if stage not in names:
+                yield problem_at(
+                    policy.source,
+                    ("examples", position, "expect", "stages", index),
+                    f"the unknown stage {stage!r}",
+                    ", ".join(names),
+                    nearest_word(stage, names),
+                )
+
+
 _CHECKS: tuple[Callable[[PolicyDocument], Iterator[Problem]], ...] = (
     _repeated_names,
     _missing_default_collection,
@@ -189,5 +212,6 @@ _CHECKS: tuple[Callable[[PolicyDocument], Iterator[Problem]], ...] = (
     _stage_order_faults,
     _reminder_faults,
     _rights_faults,
+    _example_faults,
     *RULE_CHECKS,
 )
