@@ -20,6 +20,7 @@ from policies.document import Deadline
 from tests.ledger.approval_world import BRAND, BRAND_BY_TWO, LEGAL, ApprovalWorld
 from tests.ledger.other_processes import fire_together, run_together
 from tests.ledger.raw_sql import REFUSED, RawSql
+from tests.ledger.test_eligibility import follow, regroup
 
 BERLIN = Calendar(timezone="Europe/Berlin", days="mon-fri", hours="09:00-17:00", holidays="DE")
 DEADLINE = {"within": "2 days", "remind": ["50%"], "escalate": [{"to": "owners", "within": "1 day"}]}
@@ -195,6 +196,24 @@ def test_escalation_keeps_the_quorum(world: ApprovalWorld, raw: RawSql, terms_of
     for statement in ("quorum = quorum - 1", "four_eyes = FALSE"):
         with pytest.raises(REFUSED, match="signoff: rule 4: the terms of a gate are immutable"):
             raw.execute(f"UPDATE gates SET {statement} WHERE gate_id = ?", world.gate_of(version_id))
+
+
+def test_who_was_asked_as_well_stays_while_in_the_group(world: ApprovalWorld) -> None:
+    """Following the roster, people of an escalation's group stay although they own nothing; who leaves it is out."""
+    version_id = world.in_review()
+    (wait,) = waits(world)
+    by = terms(escalate=[{"to": "legal", "within": "1 day"}])
+    for hours in (24, 48):
+        sweep(world, wait.since_at + hours * HOUR, by)
+    assert eligible(world, version_id) == {"lea": "group", "ben": "group", "kim": "escalation"}
+    follow(world)
+    assert eligible(world, version_id) == {"lea": "group", "ben": "group", "kim": "escalation"}
+    regroup(world, legal=["lea"])
+    follow(world)
+    assert eligible(world, version_id) == {"lea": "group", "ben": "group"}
+    regroup(world, brand=[], legal=["lea", "ole"])
+    follow(world)
+    assert eligible(world, version_id) == {"ole": "escalation"}
 
 
 def test_those_who_were_asked_as_well_may_pass_it(world: ApprovalWorld) -> None:
