@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli import assets, demo, ingest, metrics, reviews, up
+from cli import assets, demo, ingest, ledger, metrics, people, reviews, up
 
 _PACKAGES: Final = ("cli", "flows", "tasks", "ledger", "analytics", "classifiers", "policies")
 _OWN_ERRORS: Final = frozenset(f"{package}.errors" for package in _PACKAGES)
@@ -46,7 +46,9 @@ for _command in (
     assets.show,
 ):
     app.command()(_command)
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(metrics.app, name="metrics")
+app.add_typer(people.app, name="people")
 
 
 def main() -> None:

@@ -59,6 +59,15 @@ class Ledger:
         with _in_our_words(self.url), self.engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def autocommitting(self) -> Iterator[sa.Connection]:
+        """A connection whose statements are each on their own, for upkeep that no transaction may hold."""
+        options: dict[str, Any] = {"signoff_autocommits": True}
+        if not self.is_sqlite:  # there the driver is in that mode always, and says BEGIN only as told below
+            options["isolation_level"] = "AUTOCOMMIT"
+        with _in_our_words(self.url), self.engine.connect() as connection:
+            yield connection.execution_options(**options)
+
     def close(self) -> None:
         """Return every connection."""
         self.engine.dispose()
@@ -97,7 +106,10 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        reads_only = connection.get_execution_options().get("signoff_reads_only", False)
+        options = connection.get_execution_options()
+        if options.get("signoff_autocommits", False):
+            return
+        reads_only = options.get("signoff_reads_only", False)
         connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
     return engine
@@ -108,7 +120,8 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        if not connection.get_execution_options().get("postgresql_readonly", False):
+        options = connection.get_execution_options()
+        if not options.get("postgresql_readonly", False) and not options.get("signoff_autocommits", False):
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT_S}s'")
 
     return engine

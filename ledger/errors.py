@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class LedgerError(Exception):
@@ -59,3 +60,61 @@ class SealKeyUnreadable(LedgerError):
     def __reduce__(self) -> tuple[type[SealKeyUnreadable], tuple[str]]:
         """Survive the way from a task's process to the flow's."""
         return (type(self), (self.where,))
+
+
+class FileInTheWay(LedgerError):
+    """Something exists where a backup should be written."""
+
+    def __init__(self, path: Path) -> None:
+        """`path` of what exists."""
+        super().__init__(f"{path} exists and is not overwritten; name another file, or move it away")
+        self.path = path
+
+    def __reduce__(self) -> tuple[type[FileInTheWay], tuple[Path]]:
+        """Survive the way from one process to another."""
+        return (type(self), (self.path,))
+
+
+class BackupUnusable(LedgerError):
+    """A file is no backup of a ledger, or what it holds does not verify."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        """`path` of the file, and what is wrong with it."""
+        super().__init__(f"{path} cannot be used as a backup: {problem}; nothing was changed. Take another one")
+        self.path, self.problem = path, problem
+
+    def __reduce__(self) -> tuple[type[BackupUnusable], tuple[Path, str]]:
+        """Survive the way from one process to another."""
+        return (type(self), (self.path, self.problem))
+
+
+class LedgerInUse(LedgerError):
+    """A ledger that should be restored into holds records already."""
+
+    def __init__(self, events: int, versions: int) -> None:
+        """How many events and versions it holds."""
+        super().__init__(
+            f"the ledger holds {events} events and {versions} versions already; nothing was changed. Restore into an "
+            "empty database, or say --replace, which takes all of it out first (back it up before)"
+        )
+        self.events, self.versions = events, versions
+
+    def __reduce__(self) -> tuple[type[LedgerInUse], tuple[int, int]]:
+        """Survive the way from one process to another."""
+        return (type(self), (self.events, self.versions))
+
+
+class StillInRoster(LedgerError):
+    """The roster file names somebody who should be forgotten."""
+
+    def __init__(self, handle: str, roster: Path) -> None:
+        """`handle` of the person, and the file."""
+        super().__init__(
+            f"{roster} names {handle}; nothing was erased, as the next import would bring the name back. Take "
+            f"{handle} out of its people, groups and delegations first"
+        )
+        self.handle, self.roster = handle, roster
+
+    def __reduce__(self) -> tuple[type[StillInRoster], tuple[str, Path]]:
+        """Survive the way from one process to another."""
+        return (type(self), (self.handle, self.roster))
