@@ -62,6 +62,17 @@ class AnswerRefused(CliError):
         self.review, self.reason = review, reason
 
 
+class NotScreened(CliError):
+    """A version has not been routed, or does not exist."""
+
+    def __init__(self, key: str, version: int) -> None:
+        super().__init__(
+            f"version {version} of {key!r} has not been routed; `signoff show` lists its versions, and the next ingest "
+            "routes what waits"
+        )
+        self.key, self.version = key, version
+
+
 class RunFailed(CliError):
     """A flow run did not complete."""
 

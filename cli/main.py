@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from cli import assets, demo, ingest, ledger, metrics, people, reviews, up
+from cli.policy import app as policy_app
 
 _PACKAGES: Final = ("cli", "flows", "tasks", "ledger", "analytics", "classifiers", "policies")
 _OWN_ERRORS: Final = frozenset(f"{package}.errors" for package in _PACKAGES)
@@ -48,6 +49,7 @@ for _command in (
     app.command()(_command)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(metrics.app, name="metrics")
+app.add_typer(policy_app, name="policy")
 app.add_typer(people.app, name="people")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -54,6 +55,43 @@ def activate_policy(tx: Transaction, sha256: str, activated_by: str, seconded_by
     tx.append(
         [Draft("activate_policy", policy_sha256=sha256, details={"by": activated_by, "seconded_by": seconded_by})]
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A policy that one person wants to be active, and that another has still to confirm."""
+
+    sha256: str
+    proposed_by: str
+    proposed_at: datetime
+
+
+def propose_policy(tx: Transaction, sha256: str) -> None:
+    """Record that whoever acts wants a stored policy to be active."""
+    tx.append([Draft("propose_policy", policy_sha256=sha256)])
+
+
+def open_proposal(connection: sa.Connection, sha256: str) -> Proposal | None:
+    """The last proposal of a policy since any policy was activated, or None."""
+    events = tables.events
+    activated = sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0)).where(events.c.action == "activate_policy")
+    row = connection.execute(
+        sa.select(events.c.actor, events.c.at)
+        .where(
+            events.c.action == "propose_policy",
+            events.c.policy_sha256 == sha256,
+            events.c.seq > activated.scalar_subquery(),
+        )
+        .order_by(events.c.seq.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else Proposal(sha256, row.actor, row.at)
+
+
+def record_check(tx: Transaction, sha256: str, refuted: Iterable[str], stories: Iterable[str]) -> None:
+    """Record that a policy no longer keeps what was proved of it, and why: nothing else changes."""
+    details = {"refuted": list(refuted), "stories": list(stories)}
+    tx.append([Draft("policy_check_failed", policy_sha256=sha256, details=details)])
 
 
 def active_policy(connection: sa.Connection) -> StoredPolicy | None:

@@ -88,6 +88,24 @@ def present_people(connection: sa.Connection) -> list[dict[str, Any]]:
     ]
 
 
+def present_delegations(connection: sa.Connection, now: datetime) -> list[dict[str, Any]]:
+    """Delegations that run or are still to come: principal and delegate by handle, from when until when."""
+    delegations, people = tables.delegations, tables.people
+    principal, delegate = people.alias(), people.alias()
+    query = (
+        sa.select(principal.c.handle, delegate.c.handle.label("to"), delegations.c.starts_at, delegations.c.ends_at)
+        .join(principal, principal.c.person_id == delegations.c.principal_id)
+        .join(delegate, delegate.c.person_id == delegations.c.delegate_id)
+        .where(principal.c.left_at.is_(None), delegate.c.left_at.is_(None))
+        .where(delegations.c.revoked_at.is_(None), delegations.c.ends_at > now)
+        .order_by(delegations.c.delegation_id)
+    )
+    return [
+        {"principal": row.handle, "delegate": row.to, "from": row.starts_at, "until": row.ends_at}
+        for row in connection.execute(query)
+    ]
+
+
 def _join(tx: Transaction, wanted: Sequence[RosterPerson], known: Mapping[str, Any]) -> list[str]:
     people = tables.people
     fresh = [one for one in wanted if one.handle not in known]

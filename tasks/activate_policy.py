@@ -1,15 +1,17 @@
-"""Bring the policy and roster files that the settings name into the ledger."""
+"""Bring a policy into the ledger and make it the active one: the first alone, every later one by two people."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from ledger.policy_store import activate_policy, active_policy, store_policy
-from ledger.roster import RosterChange, RosterPerson, import_roster
-from policies.document import load_policy, policy_sha256
-from policies.roster import load_roster, undefined_groups, unreachable_quorums
-from tasks.errors import FileMissing, PolicyNotActivated, PolicyRefused
+from ledger.errors import UnknownName
+from ledger.policy_store import activate_policy, active_policy, open_proposal, propose_policy, store_policy
+from ledger.roster import RosterChange, RosterPerson, import_roster, person_id_of
+from policies.document import PolicyDocument, load_policy, policy_sha256
+from policies.roster import RosterDocument, load_roster, undefined_groups, unreachable_quorums
+from tasks.errors import FileMissing, PolicyNotActivated, PolicyRefused, SettingsUnfinished
 from tasks.resources import Resources
 
 
@@ -20,6 +22,15 @@ class Activation:
     policy_sha256: str
     activated: bool
     roster: RosterChange
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """What became of a request to activate: `proposed` waits for another person, `active` was so before."""
+
+    policy_sha256: str
+    status: Literal["activated", "active", "proposed"]
+    proposed_by: str
 
 
 def bring_in_policy(
@@ -48,6 +59,67 @@ def bring_in_policy(
         if is_new:
             activate_policy(tx, sha256, actor, seconded_by)
     return Activation(sha256, is_new, change)
+
+
+def activate_file(resources: Resources, policy_file: Path, roster_file: Path | None, person: str) -> Activated:
+    """Propose the policy in a file, or confirm what another person proposed; the first one becomes active at once.
+
+    `person` is a handle of the roster, or any name for the first policy, which comes with a roster file. Raises
+    `PolicyInvalid`, `PolicyRefused` (a claim is refuted), `UnknownName`, `SettingsUnfinished`.
+    """
+    with resources.ledger.reading() as connection:
+        present = active_policy(connection)
+    if present is None:
+        if roster_file is None:
+            raise SettingsUnfinished("policy", "roster")
+        actor = f"operator:{person}"
+        _require_proof(
+            load_policy(_read(policy_file), str(policy_file)), load_roster(_read(roster_file), str(roster_file))
+        )
+        first = bring_in_policy(resources, policy_file, roster_file, actor)
+        return Activated(first.policy_sha256, "activated", actor)
+    text = _read(policy_file)
+    policy = load_policy(text, str(policy_file))
+    sha256 = policy_sha256(text)
+    actor = _person(resources, person)
+    if present.sha256 == sha256:
+        return Activated(sha256, "active", actor)
+    _require_proof(policy, _roster(resources))
+    with resources.ledger.writing(resources.origin(actor)) as tx:
+        proposal = open_proposal(tx.connection, sha256)
+        if proposal is None:
+            store_policy(tx, policy.name, text, (rule.name for rule in policy.approval.automatic))
+            propose_policy(tx, sha256)
+        elif proposal.proposed_by != actor:
+            activate_policy(tx, sha256, proposal.proposed_by, actor)
+            return Activated(sha256, "activated", proposal.proposed_by)
+    return Activated(sha256, "proposed", actor if proposal is None else proposal.proposed_by)
+
+
+def _require_proof(policy: PolicyDocument, roster: RosterDocument | None) -> None:
+    from policies.policy_proof import prove_policy, refuted  # the solver takes long to import, and is needed here only
+    from tasks.check_policy import stories
+
+    broken = refuted(prove_policy(policy, roster))
+    if broken:
+        raise PolicyRefused(tuple(stories(broken)))
+
+
+def _roster(resources: Resources) -> RosterDocument | None:
+    from tasks.check_policy import roster_in_ledger
+
+    with resources.ledger.reading() as connection:
+        return roster_in_ledger(resources, connection)
+
+
+def _person(resources: Resources, handle: str) -> str:
+    with resources.ledger.reading() as connection:
+        person_id = person_id_of(connection, handle)
+    if person_id is None:
+        raise UnknownName(
+            f"{handle!r} is nobody in the roster; activating a policy after the first is an act of a person"
+        )
+    return f"person:{person_id}"
 
 
 def _read(path: Path) -> str:

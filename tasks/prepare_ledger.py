@@ -36,9 +36,12 @@ def prepare_ledger(settings: Settings) -> LedgerReady:
         if settings.policy is not None and settings.roster is not None:
             activation = bring_in_policy(resources, settings.policy, settings.roster, ACTOR)
             if not activation.roster.is_empty:
+                from tasks.check_policy import recheck_policy
                 from tasks.follow_roster import follow_roster  # the rights check that it needs takes long to import
 
                 follow_roster(resources, ACTOR)
+                if not activation.activated:  # what is activated has just been proved
+                    recheck_policy(resources, ACTOR)
     finally:
         resources.close()
     return LedgerReady(before, after, activation)

@@ -55,7 +55,7 @@ approval:
     - {name: editor, default: true, reviewers: editors, quorum: 1, signature: none,
        deadline: EDITOR_DEADLINE}
   automatic:
-    - {name: notes, when: "collection = 'notes' AND clearance = 'cleared'", second_look: 1%}
+    - {name: notes, when: "collection = 'notes' AND size <= '1 GiB' AND clearance = 'cleared'", second_look: 1%}
   four_eyes: true
   review_size: REVIEW_SIZE
 rights:
