@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from cli import assets, demo, ingest, ledger, metrics, people, reviews, up
+from cli.audit import app as audit_app
 from cli.policy import app as policy_app
 
 _PACKAGES: Final = ("cli", "flows", "tasks", "ledger", "analytics", "classifiers", "policies")
@@ -47,6 +48,7 @@ for _command in (
     assets.show,
 ):
     app.command()(_command)
+app.add_typer(audit_app, name="audit")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(policy_app, name="policy")

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from ledger import tables
+from ledger.chain_pages import sound_up_to
 
 _COMPARED = (
     ("seq", "seq"),
@@ -30,6 +32,7 @@ _COMPARED = (
     ("flow_run", "flow_run_id"),
 )
 """(name in the hashed body, column)."""
+_VALUES = itemgetter(*(name for name, _ in _COMPARED))
 BEFORE_THE_FIRST = "0" * 64
 """The hash that the first event follows."""
 PAGE = 5_000
@@ -80,7 +83,7 @@ def verify_chain(
     """
     sealed = sealed or {}
     damage_of = _damage if columns else _broken_link
-    count, head = after
+    count, head = sound_up_to(connection, after, page, _COMPARED if columns else (), sealed, progress)
     while rows := _page(connection, count, page, columns):
         for row in rows:
             reason = damage_of(row, count + 1, head)
@@ -146,7 +149,8 @@ def _page(connection: sa.Connection, after: int, limit: int, columns: bool) -> S
 
 def _read(connection: sa.Connection, after: int, limit: int, columns: bool) -> Sequence[Any]:
     events = tables.events
-    wanted = events.columns if columns else [events.c.seq, events.c.hash, events.c.body]
+    compared = [column for _, column in _COMPARED] if columns else ["seq"]
+    wanted = [events.c[name] for name in (*compared, "hash", "body")]
     plain = [sa.type_coerce(column, sa.BigInteger) if column.name == "at" else column for column in wanted]
     query = sa.select(*plain).where(events.c.seq > after).order_by(events.c.seq).limit(limit)
     return connection.execute(query).all()
@@ -184,8 +188,18 @@ def _damage(row: Any, expected: int, previous: str) -> str | None:
         return "changed: the body is no event"
     if body.get("prev") != previous:
         return "not linked: it does not follow the event before it"
+    if _is_told(body, row):
+        return None
     for name, column in _COMPARED:
         stored = getattr(row, column)
         if stored != body.get(name):
             return f"changed: column {column} says {stored!r}, the hashed body {body.get(name)!r}"
     return None
+
+
+def _is_told(body: dict[str, Any], row: Any) -> bool:
+    """Whether all columns are what the body says: the usual case, in one comparison."""
+    try:
+        return bool(_VALUES(body) == row[: len(_COMPARED)])
+    except KeyError:
+        return False

@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from ledger import tables
 from policies.lifecycle import TRANSITIONS
 
+_AT_ONCE: Final = 2_000
+"""Rows that are in memory at a time."""
 _QUESTIONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "events",
@@ -140,7 +142,7 @@ def _identities(connection: sa.Connection) -> Iterator[Mismatch]:
         .join(events, sa.and_(events.c.version_id == versions.c.version_id, events.c.action == "submit"), isouter=True)
         .order_by(versions.c.version_id)
     )
-    for row in connection.execute(query):
+    for row in _streamed(connection, query):
         told = json.loads(row.body)["details"] if row.body else {}
         for name in ("bucket", "key", "number", "sha256", "size_bytes"):
             if told.get(name) != getattr(row, name):
@@ -149,27 +151,62 @@ def _identities(connection: sa.Connection) -> Iterator[Mismatch]:
 
 
 def _decisions(connection: sa.Connection) -> Iterator[Mismatch]:
-    """Each decision was told by one event, and each comment is the one whose salted hash the event holds."""
-    events = tables.events
-    told: Counter[tuple[Any, ...]] = Counter()
-    for row in connection.execute(sa.select(events.c.body).where(events.c.action == "decide")):
-        told[_told(json.loads(row.body))] += 1
-    for row in connection.execute(_RECORDED):
-        key = (
-            row.version_id, row.round, row.stage, f"person:{row.person_id}", row.on_behalf_of, row.verdict,
-            bool(row.counted), row.sha256,
-        )  # fmt: skip
-        hashed = None
-        if row.note_id is not None and row.body is not None:
-            hashed = hashlib.sha256((row.salt + row.body).encode()).hexdigest()
-        found = (*key, hashed)
-        if row.note_id is not None and row.body is None:  # erased: any hash will do
-            found = next((one for one in told if one[:-1] == key and told[one]), found)
+    """Each decision was told by one event, and each comment is the one whose salted hash the event holds.
+
+    Only digests are kept in memory, some 150 bytes a decision.
+    """
+    forgotten = {_digest(_recorded(row)) for row in _streamed(connection, _RECORDED) if _is_erased(row)}
+    told: Counter[bytes] = Counter()
+    of_forgotten: dict[bytes, list[bytes]] = {}
+    for event in _told_decisions(connection):
+        told[_digest(event)] += 1
+        if (key := _digest(event[:-1])) in forgotten:
+            of_forgotten.setdefault(key, []).append(_digest(event))
+    for row in _streamed(connection, _RECORDED):
+        recorded = _recorded(row)
+        found = _digest((*recorded, _comment_hash(row)))
+        if _is_erased(row):  # any hash will do
+            found = next((one for one in of_forgotten.get(_digest(recorded), ()) if told[one]), found)
         if not told[found]:
             yield Mismatch("decisions", str(row.decision_id), "no event tells this decision, or not with this comment")
         told[found] -= 1
-    for lost in (one for one, count in told.items() if count > 0):
-        yield Mismatch("decisions", " ".join(map(str, lost[:-1])), "an event tells a decision that is not recorded")
+    if any(count > 0 for count in told.values()):
+        for event in _told_decisions(connection):
+            if told[_digest(event)] > 0:
+                told[_digest(event)] -= 1
+                said = " ".join(map(str, event[:-1]))
+                yield Mismatch("decisions", said, "an event tells a decision that is not recorded")
+
+
+def _told_decisions(connection: sa.Connection) -> Iterator[tuple[Any, ...]]:
+    events = tables.events
+    for row in _streamed(connection, sa.select(events.c.body).where(events.c.action == "decide")):
+        yield _told(json.loads(row.body))
+
+
+def _recorded(row: Any) -> tuple[Any, ...]:
+    return (
+        row.version_id, row.round, row.stage, f"person:{row.person_id}", row.on_behalf_of, row.verdict,
+        bool(row.counted), row.sha256,
+    )  # fmt: skip
+
+
+def _is_erased(row: Any) -> bool:
+    return row.note_id is not None and row.body is None
+
+
+def _comment_hash(row: Any) -> str | None:
+    if row.note_id is None or row.body is None:
+        return None
+    return hashlib.sha256((row.salt + row.body).encode()).hexdigest()
+
+
+def _digest(values: tuple[Any, ...]) -> bytes:
+    return hashlib.blake2b(repr(values).encode(errors="surrogatepass"), digest_size=16).digest()
+
+
+def _streamed(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Any]:
+    yield from connection.execute(query, execution_options={"yield_per": _AT_ONCE})
 
 
 def _told(event: dict[str, Any]) -> tuple[Any, ...]:
