@@ -39,7 +39,7 @@ def draw_review(resources: Resources, review: Review, *, pictures: bool = True) 
         previous_run_url=_previous_url(resources, review) if pictures else None,
         reviewers=tuple(_reviewer(one) for one in review.people if not one.has_decided),
         items=tuple(_item(resources, item, pictures) for item in items),
-        contact_sheet=_contact_sheet(items, thumbnails) if pictures and items else None,
+        contact_sheet=_contact_sheet(items, thumbnails) if pictures else None,
     )
 
 
@@ -106,7 +106,10 @@ def _thumbnails(resources: Resources, items: Sequence[ReviewedItem]) -> dict[str
     return found
 
 
-def _contact_sheet(items: Sequence[ReviewedItem], thumbnails: Mapping[str, bytes]) -> bytes:
+def _contact_sheet(items: Sequence[ReviewedItem], thumbnails: Mapping[str, bytes]) -> bytes | None:
+    """The sheet, or None where nobody looked into anything: it would show placeholders and what the table says."""
+    if not any(item.text or item.thumbnail for item in items):
+        return None
     from classifiers.contact_sheet import Tile, contact_sheet
 
     return contact_sheet(
