@@ -260,6 +260,11 @@ MakeWorkplace = Callable[..., Workplace]
 `ingest` settings by name."""
 
 
+def policy_text(review_size: int = 24, editor_deadline: str = EDITOR_DEADLINE) -> str:
+    """The policy file of a workplace."""
+    return POLICY.replace("REVIEW_SIZE", str(review_size)).replace("EDITOR_DEADLINE", editor_deadline)
+
+
 @contextmanager
 def open_workplaces(stack: RunningStack, folder: Path) -> Iterator[MakeWorkplace]:
     """Makes workplaces on the stack, with their files under `folder`; afterwards their buckets are gone."""
@@ -272,8 +277,7 @@ def open_workplaces(stack: RunningStack, folder: Path) -> Iterator[MakeWorkplace
         (place / "state").mkdir(parents=True)
         config = place / "signoff.toml"
         config.write_text(_settings_file(stack, ingest), encoding="utf-8")
-        policy = POLICY.replace("REVIEW_SIZE", str(review_size)).replace("EDITOR_DEADLINE", editor_deadline)
-        (place / "policy.yaml").write_text(policy, encoding="utf-8")
+        (place / "policy.yaml").write_text(policy_text(review_size, editor_deadline), encoding="utf-8")
         settings = load_settings(config)
         client, intake = stack.client(settings.s3.service), settings.s3.buckets.intake
         client.create_bucket(Bucket=intake)

@@ -18,7 +18,7 @@ from tasks.inspect_contents import unread_rights
 from tasks.resources import Resources
 from tasks.screen_shard import screen
 from tasks.storage import Storage
-from tests.workplace import POLICY, MakeWorkplace, Workplace
+from tests.workplace import MakeWorkplace, Workplace, policy_text
 
 WORDS = "Plain words, long enough to be taken for text."
 
@@ -102,7 +102,7 @@ def test_what_is_larger_than_the_policy_accepts_is_not_kept_on_this_machine(
 
 def test_a_version_of_a_collection_that_the_policy_no_longer_has_goes_by_its_key() -> None:
     """Reopened under a policy that renamed its collection: its rights are asked for the collection of its key."""
-    policy = load_policy(POLICY.replace("REVIEW_SIZE", "9"), "policy.yaml")
+    policy = load_policy(policy_text(), "policy.yaml")
     subject = RightsSubject(1, "notes/a.txt", "renamed", "text", unread_rights())
     found = check_clearances([subject], policy, grants_frame([]), datetime(2026, 3, 2, tzinfo=UTC))
     assert found[1].status == "unknown"
