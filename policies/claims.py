@@ -78,7 +78,10 @@ class CounterExample:
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """What became of a claim: proved, refuted, or (`proved` is None) not asked, `because` says why."""
+    """What became of a claim: proved, refuted, or (`proved` is None) not asked.
+
+    `because` says why it was not asked; or why it counts as refuted without a counter-example: it was not decided.
+    """
 
     claim: Claim
     proved: bool | None

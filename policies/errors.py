@@ -29,6 +29,10 @@ class PolicyTooWide(PolicyError):
         return (type(self), (self.what,))
 
 
+class ProofUndecided(PolicyError):
+    """The solver gave up on a question: nothing is proved, and nothing refuted."""
+
+
 class PredicateError(PolicyError):
     """A predicate is outside the grammar or compares what cannot be compared.
 

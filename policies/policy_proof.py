@@ -12,7 +12,7 @@ from typing import Final
 from policies import approval_claims, archive_claims, route_claims, waiting_claims
 from policies.claims import Claim, ClaimResult, CounterExample
 from policies.document import PolicyDocument, read_policy
-from policies.errors import PolicyInvalid, Problem, RosterInvalid
+from policies.errors import PolicyInvalid, Problem, ProofUndecided, RosterInvalid
 from policies.language_claims import claim_of, in_other_words
 from policies.proof import Proof, in_order
 from policies.roster import RosterDocument, load_roster, undefined_groups
@@ -32,6 +32,7 @@ ROSTER_CLAIMS: Final = (Claim.WAITING, Claim.PEOPLE)
 """What depends on who is in which group: asked again when the roster changes."""
 
 _NO_ROSTER: Final = "no roster was given: who is in the groups is not known"
+_UNDECIDED: Final = "the solver could not decide it; say the same with simpler predicates"
 _UNREADABLE: Final = "the file breaks the language elsewhere; correct that first"
 
 
@@ -71,16 +72,19 @@ def prove_text(
 
 
 def refuted(results: Sequence[ClaimResult]) -> tuple[ClaimResult, ...]:
-    """Those that do not hold."""
+    """Those that do not hold, or could not be shown to."""
     return tuple(one for one in results if one.proved is False)
 
 
 def _result(claim: Claim, proof: Proof, missing: Sequence[CounterExample]) -> ClaimResult:
-    stories = [story for prove in _PROOFS[claim] for story in prove(proof)]
-    if claim is Claim.PEOPLE:
-        if proof.roster is None:
-            return ClaimResult(claim, None, because=_NO_ROSTER)
-        stories += missing or waiting_claims.short_groups(proof, proof.roster)
+    try:
+        stories = [story for prove in _PROOFS[claim] for story in prove(proof)]
+        if claim is Claim.PEOPLE and proof.roster is not None:
+            stories += missing or waiting_claims.short_groups(proof, proof.roster)
+    except ProofUndecided as error:
+        return ClaimResult(claim, False, because=f"{_UNDECIDED} ({error})")
+    if claim is Claim.PEOPLE and proof.roster is None:
+        return ClaimResult(claim, None, because=_NO_ROSTER)
     return ClaimResult(claim, not stories, in_order(stories))
 
 

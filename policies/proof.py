@@ -10,6 +10,7 @@ import z3
 
 from policies.claims import CounterExample
 from policies.document import PolicyDocument, Stage
+from policies.errors import ProofUndecided
 from policies.facts import ARCHIVE_FACTS_SCHEMA, FACTS_SCHEMA
 from policies.predicates import Predicate
 from policies.rule_checks import predicates_of, read_predicate
@@ -18,6 +19,9 @@ from policies.yaml_source import Path, field_name
 
 if TYPE_CHECKING:
     from policies.roster import RosterDocument
+
+_PATIENCE_MS: Final = 30_000
+"""How long the solver may think about one question; thousandths of that are usual."""
 
 _IDENTITY: Final = frozenset({"version_id", "sha256"})
 
@@ -34,6 +38,7 @@ class Proof:
         self.version = self.space.version()
         self.other = self.space.version("'")
         self._solver = z3.Solver()
+        self._solver.set("timeout", _PATIENCE_MS)
         self._solver.add(self.version.axioms())
         self._model: Any = None
 
@@ -137,6 +142,8 @@ class Proof:
         try:
             self._solver.add(*conditions)
             answer = self._solver.check()
+            if answer == z3.unknown:
+                raise ProofUndecided(self._solver.reason_unknown())
             if answer == z3.sat:
                 self._model = self._solver.model()
             return answer

@@ -63,8 +63,10 @@ def roster_in_ledger(resources: Resources, connection: sa.Connection) -> RosterD
 
 def stories(broken: tuple[ClaimResult, ...]) -> list[str]:
     """Each claim that does not hold, with its shortest story, as lines for people."""
-    return [
-        f"{one.claim.says} Not so, line {story.line}, {story.field}: {' '.join(story.steps)}"
-        for one in broken
-        for story in one.counterexamples[:1]
-    ]
+    lines = []
+    for one in broken:
+        why = f"Not decided: {one.because}"
+        for story in one.counterexamples[:1]:
+            why = f"Not so, line {story.line}, {story.field}: {' '.join(story.steps)}"
+        lines.append(f"{one.claim.says} {why}")
+    return lines

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from policies.approval_claims import unapproved_path
 from policies.archive import ArchiveRule, due_for_archive
 from policies.claims import Claim, CounterExample
+from policies.document import ArchiveRule as ArchiveRuleOfPolicy
 from policies.document import PolicyDocument, load_policy, read_policy
 from policies.errors import PolicyInvalid, RosterInvalid
 from policies.example_version import example_facts
@@ -304,7 +305,7 @@ _GROUPS = ("brand", "leads", "legal", "editors", "operations", "agency")
 _MEMBERS = st.sets(st.sampled_from(_HANDLES), min_size=1, max_size=4).map(sorted)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.fixed_dictionaries(dict.fromkeys(_GROUPS, _MEMBERS)),
     st.none() | st.tuples(st.sampled_from(_HANDLES), st.sampled_from(_HANDLES)).filter(lambda pair: pair[0] != pair[1]),
@@ -355,3 +356,82 @@ def _falls_short(
                 if len(acting) < quorum:
                     return True
     return False
+
+
+# --- generated archive rules against a store that is swept every night ------------------------------------------------
+
+_ARCHIVE_WHENS = ("kind = 'image'", "kind <> 'image'", "size > 2000", "kind = 'text' AND size > 2000", "size >= 0")
+_DAYS = (0, 5, 10, 25)
+_NIGHTS = sorted({days + kept for days in (*_DAYS, 50) for kept in (0, 7, 21)})
+"""Nights at which anything can become due; nothing changes in the others."""
+_RETAINS = st.none() | st.sampled_from(["1 week", "3 weeks"])
+
+
+@st.composite
+def _archive_rule(draw: st.DrawFn) -> dict[str, Any]:
+    action = draw(st.sampled_from(["archive", "dispose"]))
+    event = draw(st.sampled_from(["rejected", "archived"] if action == "dispose" else ["rejected"]))
+    rule = {
+        "when": draw(st.sampled_from(_ARCHIVE_WHENS)),
+        "after": {"event": event, "days": draw(st.sampled_from(_DAYS))},
+        "action": action,
+    }
+    return rule | ({"retain": draw(_RETAINS)} if action == "archive" else {})
+
+
+@settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(st.lists(_archive_rule(), min_size=1, max_size=3))
+def test_generated_archive_rules_agree_with_nightly_sweeps(rules: list[dict[str, Any]]) -> None:
+    """A rule is idle exactly if it does nothing in many nights; rules that contradict each other meet one version."""
+    policy = load_policy(SOUND, "policy.yaml").model_copy(
+        update={
+            "archive": tuple(
+                ArchiveRuleOfPolicy.model_validate({"name": f"rule {place}", **rule})
+                for place, rule in enumerate(rules)
+            )
+        }
+    )
+    found = {one.claim: one.counterexamples for one in prove_policy(policy, None, [Claim.RULES, Claim.ARCHIVE])}
+    acted, wanted = _swept(policy)
+    idle = {f"archive[{place}].when" for place in range(len(rules)) if f"rule {place}" not in acted}
+    claimed = {one.field for one in found[Claim.RULES]}
+    assert claimed <= idle
+    if not any(rule.get("retain") for rule in rules):
+        assert claimed == idle
+    together = {
+        frozenset((one.name, other.name))
+        for one, other in itertools.combinations(policy.archive, 2)
+        if {one.action, other.action} == {"archive", "dispose"} and one.after.event == other.after.event
+        if wanted[one.name] & wanted[other.name]
+    }
+    told = {
+        frozenset(one.subject.removeprefix("the archive rules “").removesuffix("”").split("” and “"))
+        for one in found[Claim.ARCHIVE]
+        if policy.archive[int(one.field.split("[")[1][0])].after.event == "rejected"
+    }
+    assert told == together
+
+
+def _swept(policy: PolicyDocument) -> tuple[set[str], dict[str, set[int]]]:
+    """Rules that did something to one of a few versions in many nights, and the versions that each would ever want."""
+    plain = example_facts(policy, {})
+    versions = [
+        {**plain, "version_id": number, "kind": kind, "size": size, "state": state, "state_since": NOW}
+        for number, (kind, size, state) in enumerate(
+            itertools.product(("image", "text", "video"), (1000, 3000), ("rejected", "archived"))
+        )
+    ]
+    rules = _archive_rules(policy)
+    schema = {**FACTS_SCHEMA, "state": pl.String(), "state_since": pl.Datetime("us", "UTC")}
+    late = NOW + timedelta(days=400)
+    everything = pl.DataFrame(versions, schema=schema)
+    wanted = {rule.name: set(due_for_archive(everything, [rule], late)["version_id"]) for rule in rules}
+    acted: set[str] = set()
+    for night in _NIGHTS:
+        frame = pl.DataFrame(versions, schema=schema)
+        at = NOW + timedelta(days=night, hours=1)
+        for row in due_for_archive(frame, rules, at).iter_rows(named=True):
+            acted.add(row["rule"])
+            version = next(one for one in versions if one["version_id"] == row["version_id"])
+            version.update(state="disposed" if row["action"] == "dispose" else "put away", state_since=at)
+    return acted, wanted
