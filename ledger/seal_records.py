@@ -34,6 +34,11 @@ def last_recorded(connection: sa.Connection) -> RecordedSeal:
     return RecordedSeal() if row is None else RecordedSeal(*row)
 
 
+def count_recorded(connection: sa.Connection) -> int:
+    """The number of the newest recorded seal, whatever else its row holds."""
+    return int(connection.scalar(sa.select(sa.func.max(tables.seals.c.seal_id))) or 0)
+
+
 def record_seal(tx: Transaction, signed: SignedSeal, bucket: str, key: str, object_version: str | None) -> bool:
     """Record a seal that lies in the store; returns whether it was new. Raises `RuleBroken` for what is out of turn."""
     seal = signed.seal

@@ -97,15 +97,21 @@ def verify_chain(
     return Verification(count, head, Damage(count + 1, end) if end else None)
 
 
-def chain_head(connection: sa.Connection) -> tuple[int, str]:
-    """Number and hash of the last event, as the head of the chain has them; (0, zeros) where it is gone."""
-    row = connection.execute(sa.select(tables.chain_head)).first()
-    return (0, BEFORE_THE_FIRST) if row is None else (int(row.seq), str(row.hash))
+def last_event(connection: sa.Connection) -> int:
+    """Number of the last event that is there, whatever the head of the chain says."""
+    return int(connection.scalar(sa.select(sa.func.max(tables.events.c.seq))) or 0)
 
 
 def told_at(connection: sa.Connection, seq: int) -> datetime | None:
-    """When an event happened; None: there is no such event."""
-    at: datetime | None = connection.scalar(sa.select(tables.events.c.at).where(tables.events.c.seq == seq))
+    """When an event happened; None: there is no such event, or what its column holds is no time."""
+    try:
+        at: datetime | None = connection.scalar(sa.select(tables.events.c.at).where(tables.events.c.seq == seq))
+    except (ValueError, OverflowError, TypeError):
+        return None
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        return None
     return at
 
 

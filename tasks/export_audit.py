@@ -17,7 +17,7 @@ import orjson
 import sqlalchemy as sa
 
 from ledger.audit_log import stream_clearances, stream_events, stream_versions
-from ledger.verify import chain_head
+from ledger.verify import last_event
 from tasks.errors import ExportRefused
 from tasks.resources import Resources
 
@@ -53,7 +53,7 @@ def export_audit(
     """
     written = 0
     with _whole_file(path) as file, resources.ledger.reading() as connection:
-        total, _ = chain_head(connection)
+        total = last_event(connection)
 
         def counted() -> Iterator[dict[str, Any]]:
             nonlocal written

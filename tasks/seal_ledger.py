@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.seal import BEFORE_THE_FIRST, Seal, SignedSeal, StoredSeal, check_seals, public_text, read_seal, sign_seal
 from ledger.seal_records import ANNOUNCED, REPLACED, RecordedSeal, last_recorded, record_seal, tell_key
-from ledger.verify import chain_head, hash_at, verify_chain
+from ledger.verify import hash_at, last_event, verify_chain
 from tasks.errors import LedgerNotAsSealed, SealKeyUnknown, SealsLost, StorageAway
 from tasks.resources import Resources
 from tasks.seal_keys import SealKeys, exchange_seal_key, has_seal_key, make_seal_key, read_seal_keys
@@ -103,7 +103,7 @@ def _catch_up(
     news = [one for one in stored if one.number > known.number]
     chain = check_seals(news, keys.public_keys, before)
     last = chain.last or before
-    late = [_stored_as(seal, news) for seal in chain.seals]
+    late = _stored_as(chain.seals, news)
     if late:
         _check_events(resources, chain.seals, store)
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
@@ -121,12 +121,16 @@ def _recorded_seal(stored: Sequence[StoredSeal], known: RecordedSeal, store: Sea
     raise SealsLost(known.number, str(store))
 
 
-def _stored_as(seal: Seal, stored: Sequence[StoredSeal]) -> tuple[SignedSeal, StoredSeal]:
+def _stored_as(seals: Sequence[Seal], stored: Sequence[StoredSeal]) -> list[tuple[SignedSeal, StoredSeal]]:
+    """Each seal with its signature and the object that holds it, the oldest one if there are several."""
+    if not seals:
+        return []
+    found: dict[str, tuple[SignedSeal, StoredSeal]] = {}
     for one in stored:
         read = read_seal(one.data)
-        if isinstance(read, SignedSeal) and read.seal == seal:
-            return read, one
-    raise AssertionError("a seal that was found in the store is in the store")
+        if isinstance(read, SignedSeal):
+            found.setdefault(read.seal.digest, (read, one))
+    return [found[seal.digest] for seal in seals]
 
 
 def _signer(keys: SealKeys, last: Seal | None, replace_lost: bool) -> tuple[Ed25519PrivateKey, str | None]:
@@ -152,7 +156,7 @@ def _verified_head(resources: Resources, store: SealStore, last: Seal | None) ->
     if last is not None:
         _check_events(resources, [last], store)
     with resources.ledger.reading() as connection:
-        if last is not None and chain_head(connection)[0] == last.seq:
+        if last is not None and last_event(connection) == last.seq:
             return last.seq, last.hash
         after = (last.seq, last.hash) if last else (0, BEFORE_THE_FIRST)
         found = verify_chain(connection, after=after)

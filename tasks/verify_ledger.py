@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ledger.seal import Seal, SealChain, check_seals
-from ledger.seal_records import last_recorded
-from ledger.verify import Damage, chain_head, told_at, verify_chain
+from ledger.seal_records import count_recorded
+from ledger.verify import Damage, last_event, told_at, verify_chain
 from ledger.verify_records import Mismatch, verify_records
 from tasks.resources import Resources
 from tasks.seal_store import SealStore
@@ -64,11 +64,11 @@ def verify_ledger(
     # seals first: none of them can then name an event that is younger than the snapshot
     chain = None if pinned is None else _fetch_seals(resources, pinned)
     with resources.ledger.reading() as connection:
-        total, _ = chain_head(connection)
+        total = last_event(connection)
         sealed = chain.sealed if chain else None
         found = verify_chain(connection, sealed=sealed, columns=columns, progress=lambda done: progress(done, total))
         mismatches = verify_records(connection) if columns and not found.damage else None
-        recorded = last_recorded(connection).number
+        recorded = count_recorded(connection)
         after = chain.last.seq if chain and chain.last else 0
         since = told_at(connection, after + 1) if found.events > after else None
     seals = None

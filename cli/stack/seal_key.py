@@ -14,14 +14,14 @@ def ready_seal_key(settings: Settings, report: Callable[[str], None]) -> None:
     """
     if settings.audit.key is not None or (settings.home / "seal-key").exists():
         return
-    from ledger.seal_records import last_recorded
+    from ledger.seal_records import count_recorded
     from tasks.resources import Resources
     from tasks.seal_keys import make_seal_key
 
     resources = Resources(settings)
     try:
         with resources.ledger.reading() as connection:
-            sealed = last_recorded(connection).number
+            sealed = count_recorded(connection)
     finally:
         resources.close()
     if sealed:

@@ -14,7 +14,7 @@ from ledger.errors import RuleBroken
 from ledger.seal import BEFORE_THE_FIRST, Seal, SignedSeal, public_text, sign_seal
 from ledger.seal_records import RecordedSeal, last_recorded, record_seal, tell_key
 from ledger.transaction import Origin
-from ledger.verify import chain_head, hash_at, told_at, verify_chain
+from ledger.verify import hash_at, last_event, told_at, verify_chain
 from tests.ledger.approval_world import ApprovalWorld
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
@@ -67,13 +67,13 @@ def test_another_key_is_told_of_once(world: ApprovalWorld) -> None:
     """One event a key, found again by the run that goes on after a kill."""
     ledger = world.ledger
     with ledger.reading() as connection:
-        before, _ = chain_head(connection)
+        before = last_event(connection)
     for public_key, expected in (("b" * 64, True), ("b" * 64, False), ("c" * 64, True)):
         with ledger.writing(ORIGIN) as tx:
             said = tell_key(tx, "announce_seal_key", public_key=public_key, before="a" * 64, after_seq=before)
         assert said is expected
     with ledger.reading() as connection:
-        assert chain_head(connection)[0] == before + 2
+        assert last_event(connection) == before + 2
         assert verify_chain(connection).damage is None
         assert told_at(connection, before + 1) == NOW
         assert told_at(connection, before + 3) is None

@@ -7,6 +7,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
+from cli.stack.seal_key import ready_seal_key
 from ledger.schema import upgrade_ledger
 from ledger.seal import SignedSeal, new_key, public_text, read_seal
 from ledger.transaction import Draft
@@ -32,7 +34,7 @@ from tasks.errors import (
     StorageRefused,
 )
 from tasks.resources import Resources
-from tasks.seal_keys import exchange_seal_key, make_seal_key, pinned_keys, read_seal_keys
+from tasks.seal_keys import KEY_FILE, exchange_seal_key, make_seal_key, pinned_keys, read_seal_keys
 from tasks.seal_ledger import Sealed, exchange_key, replace_lost_key, seal_ledger
 from tasks.seal_store import SealStore
 from tasks.settings import Settings, load_settings
@@ -196,6 +198,20 @@ def test_a_run_that_was_killed_is_gone_on_with(place: SealedLedger, monkeypatch:
         assert (len(place.versions()), place.recorded()) == (written, [])
     done = place.seal()
     assert (done.is_new, done.caught_up, place.recorded(), len(place.versions())) == (False, 1, [(1, 3)], 1)
+    assert place.verify().is_sound
+
+
+def test_sealers_at_the_same_time_make_one_seal(place: SealedLedger) -> None:
+    """Whoever comes second finds the number taken, records what lies there, and has nothing left to seal."""
+    for number in range(1, 4):
+        place.tell(2)
+        places = [Resources(place.settings) for _ in range(3)]
+        with ThreadPoolExecutor(3) as sealers:
+            done = list(sealers.map(lambda one: seal_ledger(one, ACTOR), places))
+        for one in places:
+            one.close()
+        assert sum(one.is_new for one in done) == 1
+        assert len(place.versions()) == len(place.recorded()) == number
     assert place.verify().is_sound
 
 
@@ -400,6 +416,41 @@ def test_the_key_file_is_its_owners(place: SealedLedger, tmp_path: Path) -> None
         pinned_keys(place.settings)
     assert pinned_keys(place.settings, ["AB" * 32]) == (["ab" * 32], "command line")
     assert sorted(one.name for one in place.home.iterdir()) == ["ledger.db"]
+
+
+def test_up_makes_the_key_once_and_never_in_the_place_of_a_lost_one(stack: RunningStack, place: SealedLedger) -> None:
+    """The stack's own key is there since its start; where seals were signed with a key that is gone, `up` says so."""
+    assert (stack.home / KEY_FILE).stat().st_mode & 0o777 == 0o600
+    said: list[str] = []
+    ready_seal_key(place.settings, said.append)
+    assert said == []
+    key = place.home / KEY_FILE
+    key.rename(place.home / "elsewhere")
+    ready_seal_key(place.settings, said.append)
+    assert said == ["made the key that seals the audit trail; `signoff audit key` prints its public part"]
+    (place.home / "elsewhere").replace(key)
+    place.tell(1)
+    place.seal()
+    key.unlink()
+    ready_seal_key(place.settings, said.append)
+    assert said[1].startswith(f"{key} is gone, and 1 seals were signed with it: put it back.")
+    assert not key.exists()
+
+
+def test_a_verification_of_hostile_rows_does_not_stumble(place: SealedLedger) -> None:
+    """Whatever bytes somebody puts into any column: the damage is named, and the rest is told."""
+    place.tell(5)
+    place.seal()
+    place.tell(5)
+    copy = place.keep()
+    for column in ("at", "actor", "body", "hash"):
+        for value in ("CAST(x'ff00fe' AS TEXT)", "'nonsense'", "9e300"):
+            place.sql(f"UPDATE OR IGNORE events SET {column} = {value} WHERE seq = 6")
+            found = place.verify()
+            assert found.damage is not None
+            assert (found.damage.seq, found.seals and found.seals.unsealed_since) == (6, None)
+            place.verify(columns=False)
+            place.bring_back(copy)
 
 
 def test_buckets_that_cannot_serve(stack: RunningStack, place: SealedLedger) -> None:
