@@ -41,9 +41,9 @@ class Buckets(_Section):
     """The four buckets of Signoff."""
 
     intake: str = Field(default="intake", description="the source; never written to")
-    workspace: str = Field(default="workspace", description="private: masters, thumbnails, seals, exports")
+    workspace: str = Field(default="workspace", description="private: masters, thumbnails, exports")
     library: str = Field(default="library", description="what consumers read: published versions and nothing else")
-    archive: str = Field(default="archive", description="withdrawn and retained masters")
+    archive: str = Field(default="archive", description="withdrawn and retained masters; the seals")
 
 
 class S3Settings(_Section):
