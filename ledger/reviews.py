@@ -150,6 +150,17 @@ def gates_without_review(connection: sa.Connection) -> list[OpenGate]:
     ]
 
 
+def count_gates_without_review(connection: sa.Connection) -> int:
+    """How many open gates no review carries yet, those of versions that moved on included: none means nothing to do."""
+    gates, carried = tables.gates, tables.review_gates
+    query = (
+        sa.select(sa.func.count())
+        .select_from(gates.outerjoin(carried, carried.c.gate_id == gates.c.gate_id))
+        .where(carried.c.gate_id.is_(None), gates.c.opened_at.is_not(None), gates.c.outcome.is_(None))
+    )
+    return connection.scalar(query) or 0
+
+
 def open_reviews(tx: Transaction, groups: Sequence[Sequence[OpenGate]]) -> list[int]:
     """Open one review for each group of gates and note its first round as `to park`; returns the review ids."""
     ids = tx.number(tables.reviews, len(groups))
@@ -314,13 +325,20 @@ def close_round(tx: Transaction, review_id: int, round_number: int, status: str,
 
 def close_emptied_reviews(tx: Transaction) -> list[str]:
     """Close every review none of whose gates is open any more; returns flow run ids whose runs wait for nothing."""
-    parkings, reviews = tables.parkings, tables.reviews
-    rows = tx.connection.execute(
+    parkings, reviews, gates, carried = tables.parkings, tables.reviews, tables.gates, tables.review_gates
+    open_gate = (
+        sa.select(sa.literal(1))
+        .select_from(carried)
+        .join(gates, gates.c.gate_id == carried.c.gate_id)
+        .where(carried.c.review_id == parkings.c.review_id, gates.c.outcome.is_(None))
+        .correlate(parkings)
+    )
+    emptied = tx.connection.execute(
         sa.select(parkings)
         .join(reviews, reviews.c.review_id == parkings.c.review_id)
-        .where(parkings.c.status.in_(("to_park", "parked")), reviews.c.closed_at.is_(None))
+        .where(parkings.c.status.in_(("to_park", "parked")), reviews.c.closed_at.is_(None), ~open_gate.exists())
+        .order_by(parkings.c.review_id)
     ).all()
-    emptied = [row for row in rows if not _has_open_gates(tx.connection, row.review_id)]
     for row in emptied:
         close_round(tx, row.review_id, row.round, "closed", None)
     return [row.flow_run_id for row in emptied if row.flow_run_id]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ledger.reviews import OpenGate, gates_without_review, open_reviews
+from ledger.reviews import count_gates_without_review, gates_without_review, open_reviews
 from policies.review_bundles import bundle_gates
 from tasks.resources import Resources
 
@@ -17,13 +15,10 @@ def bundle_reviews(
     With `only_full`, for as many of them as fill reviews: the others may still get company.
     """
     with resources.ledger.reading() as connection:
-        if not _bundled(resources, gates_without_review(connection), only_full):
+        if count_gates_without_review(connection) == 0:
             return []
     with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
-        gates = gates_without_review(tx.connection)  # again, under the lock: two sweeps may run at once
-        return open_reviews(tx, _bundled(resources, gates, only_full))
-
-
-def _bundled(resources: Resources, gates: Sequence[OpenGate], only_full: bool) -> list[list[OpenGate]]:
-    sizes = {sha256: resources.policy(sha256).approval.review_size for sha256 in {one.policy_sha256 for one in gates}}
-    return bundle_gates(gates, sizes, only_full=only_full)
+        gates = gates_without_review(tx.connection)  # under the lock: two sweeps may run at once
+        pinned = {one.policy_sha256 for one in gates}
+        sizes = {sha256: resources.policy(sha256).approval.review_size for sha256 in pinned}
+        return open_reviews(tx, bundle_gates(gates, sizes, only_full=only_full))
