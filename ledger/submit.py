@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ledger import tables
-from ledger.transaction import Draft, Transaction, batches
+from ledger.transaction import Draft, Transaction, among, batches
 from ledger.transitions import Move, Present, cancel_open_effects, move, present_versions
 from policies.lifecycle import Action, State
 
@@ -126,7 +126,9 @@ def _assets(tx: Transaction, arrivals: Sequence[Arrival]) -> dict[tuple[str, str
     found: dict[tuple[str, str], int] = {}
     for bucket in {one.bucket for one in arrivals}:
         for batch in batches(one.key for one in arrivals if one.bucket == bucket):
-            query = sa.select(assets.c.asset_id, assets.c.key).where(assets.c.bucket == bucket, assets.c.key.in_(batch))
+            query = sa.select(assets.c.asset_id, assets.c.key).where(
+                assets.c.bucket == bucket, among(tx.connection, assets.c.key, batch)
+            )
             found.update({(bucket, row.key): row.asset_id for row in tx.connection.execute(query)})
     missing = [name for one in arrivals if (name := (one.bucket, one.key)) not in found]
     new = dict(zip(missing, tx.number(tables.assets, len(missing)), strict=True))
@@ -149,7 +151,7 @@ def _known_versions(
     known: dict[tuple[int, str], int] = {}
     for batch in batches(asset_ids):
         query = sa.select(versions.c.version_id, versions.c.asset_id, versions.c.number, versions.c.sha256)
-        for row in tx.connection.execute(query.where(versions.c.asset_id.in_(batch))):
+        for row in tx.connection.execute(query.where(among(tx.connection, versions.c.asset_id, batch))):
             numbers[row.asset_id] = max(row.number, numbers.get(row.asset_id, 0))
             known[row.asset_id, row.sha256] = row.version_id
     return numbers, known
@@ -160,7 +162,9 @@ def _seen(tx: Transaction, arrivals: Sequence[Arrival | Refused]) -> dict[tuple[
     found: dict[tuple[str, str], Any] = {}
     for bucket in {one.bucket for one in arrivals}:
         for batch in batches(one.key for one in arrivals if one.bucket == bucket):
-            query = sa.select(sightings).where(sightings.c.bucket == bucket, sightings.c.key.in_(batch))
+            query = sa.select(sightings).where(
+                sightings.c.bucket == bucket, among(tx.connection, sightings.c.key, batch)
+            )
             found.update({(bucket, row.key): row for row in tx.connection.execute(query)})
     return found
 
@@ -248,5 +252,7 @@ def _upsert_sightings(tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
     sightings = tables.sightings
     for bucket in {row["bucket"] for row in rows}:
         for batch in batches(row["key"] for row in rows if row["bucket"] == bucket):
-            tx.connection.execute(sightings.delete().where(sightings.c.bucket == bucket, sightings.c.key.in_(batch)))
+            tx.connection.execute(
+                sightings.delete().where(sightings.c.bucket == bucket, among(tx.connection, sightings.c.key, batch))
+            )
     tx.insert(sightings, rows)

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from itertools import groupby
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any, Final
 
+import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from ledger import tables
 from ledger.event_body import EventBodies
@@ -87,10 +90,9 @@ class Transaction:
         if not rows:
             return
         names = tuple(rows[0])
-        instants = [name for name in names if isinstance(table.c[name].type, Instant)]
-        if instants:
-            rows = [{**row, **{name: _micros(row[name]) for name in instants}} for row in rows]
-        self._insert_many(table.name, names, [tuple(row[name] for name in names) for row in rows])
+        instants = [place for place, name in enumerate(names) if isinstance(table.c[name].type, Instant)]
+        values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+        self._insert_many(table.name, names, [_plain(values(row), instants) for row in rows])
 
     def append(self, drafts: Iterable[Draft]) -> None:
         """Give each draft its sequence number, chain it by hash and insert it; triggers check and apply it.
@@ -107,7 +109,7 @@ class Transaction:
             self._insert_many("events", _EVENT_COLUMNS, list(group), most=most)
 
     def _insert_many(
-        self, table: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]], most: int = _ROWS_A_STATEMENT[0]
+        self, table: str, names: tuple[str, ...], rows: Sequence[Sequence[Any]], most: int = _ROWS_A_STATEMENT[0]
     ) -> None:
         start = 0
         for size in (size for size in _ROWS_A_STATEMENT if size <= most):
@@ -116,8 +118,7 @@ class Transaction:
                 continue
             sql = _insert_sql(table, names, size, self._is_sqlite)
             parts = [
-                tuple(value for row in rows[first : first + size] for value in row)
-                for first in range(start, start + whole, size)
+                tuple(chain.from_iterable(rows[first : first + size])) for first in range(start, start + whole, size)
             ]
             self.connection.exec_driver_sql(sql, parts)
             start += whole
@@ -177,8 +178,29 @@ def _insert_sql(table: str, names: tuple[str, ...], rows: int, is_sqlite: bool) 
     return f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([marks] * rows)}"  # noqa: S608 (our own names)
 
 
-def _micros(at: datetime | None) -> int | None:
-    return None if at is None else to_micros(at)
+def _plain(values: Sequence[Any], instants: Sequence[int]) -> Sequence[Any]:
+    """The values of a row as drivers take them: instants in microseconds."""
+    if not instants:
+        return values
+    row = list(values)
+    for place in instants:
+        if row[place] is not None:
+            row[place] = _micros(row[place])
+    return row
+
+
+@lru_cache(maxsize=64)
+def _micros(at: datetime) -> int:
+    """A transaction writes the instant at which it happens into every row."""
+    return to_micros(at)
+
+
+def among(connection: sa.Connection, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """Whether a column is one of many values, sent as one parameter: the statement is the same for any number."""
+    if connection.dialect.name == "sqlite":
+        each = sa.func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
+        return column.in_(sa.select(each.c.value))
+    return column == sa.any_(sa.literal(list(values), ARRAY(column.type)))
 
 
 def batches(values: Iterable[Any]) -> Iterable[list[Any]]:

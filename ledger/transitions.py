@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from ledger import tables
 from ledger.errors import StaleVersion
-from ledger.transaction import Draft, Transaction, batches
+from ledger.transaction import Draft, Transaction, among, batches
 from policies.lifecycle import SUPERSEDABLE, Action, State, allowed
 
 
@@ -53,7 +53,7 @@ def present_versions(connection: sa.Connection, version_ids: Iterable[int]) -> d
     """Where these versions stand, by version id; ids that do not exist are left out."""
     found: dict[int, Present] = {}
     for batch in batches(version_ids):
-        for row in connection.execute(_PRESENT.where(tables.versions.c.version_id.in_(batch))):
+        for row in connection.execute(_PRESENT.where(among(connection, tables.versions.c.version_id, batch))):
             found[row.version_id] = Present(**{**row._mapping, "state": row.state or ""})
     return found
 
