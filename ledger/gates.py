@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,6 +37,8 @@ class Route:
     version_id: int
     round: int
     gates: tuple[GateTerms, ...]
+    seen: Mapping[str, Any] = field(default_factory=dict)
+    """What decided on these gates, for the audit trail."""
 
 
 def open_gates(tx: Transaction, routes: Sequence[Route], present: Mapping[int, Present]) -> None:
@@ -74,7 +76,8 @@ def open_gates(tx: Transaction, routes: Sequence[Route], present: Mapping[int, P
                 State.SUBMITTED,
                 round=route.round,
                 details={
-                    "gates": [{"stage": one.stage, "step": one.step, "quorum": one.quorum} for one in route.gates]
+                    **route.seen,
+                    "gates": [{"stage": one.stage, "step": one.step, "quorum": one.quorum} for one in route.gates],
                 },
             )
             for route in routes

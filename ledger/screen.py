@@ -170,7 +170,7 @@ def record_screenings(tx: Transaction, screened: Sequence[Screened], clearance_i
         ],
     )
     if reviewed:
-        open_gates(tx, [Route(one.version_id, one.round, one.gates) for one in reviewed], present)
+        open_gates(tx, [Route(one.version_id, one.round, one.gates, _seen(one)) for one in reviewed], present)
     ended = set(supersede_older(tx, (one.version_id for one in (*automatic, *reviewed))))
     published = [one.version_id for one in automatic if one.version_id not in ended]
     if published:
@@ -235,5 +235,10 @@ def _replace_screenings(
 
 
 def _seen(one: Screened) -> dict[str, Any]:
-    """The facts that decided, kept in the audit trail."""
-    return {"facts": {name: value for name, value in one.facts.items() if value not in (None, [], False)}}
+    """What decided, kept in the audit trail: the facts, and whose verdict is among them."""
+    facts = {name: value for name, value in one.facts.items() if value not in (None, [], False)}
+    if one.verdict_key is None:
+        return {"facts": facts}
+    _, classifier, model, revision, label_set = one.verdict_key
+    verdict = {"classifier": classifier, "model": model, "revision": revision, "label_set": label_set}
+    return {"facts": facts, "verdict": verdict}

@@ -25,7 +25,9 @@ def test_quarantine(world: ApprovalWorld) -> None:
     version_id = world.quarantined()
     assert world.state(version_id) == "quarantined"
     ((reason, body),) = world.ask("SELECT reason, body FROM events WHERE action = 'quarantine'")
-    assert (reason, json.loads(body)["details"]) == ("type_mismatch", {"facts": {"kind": "image", "size": 3}})
+    verdict = {"classifier": "images", "model": "model", "revision": "r1", "label_set": "labels"}
+    seen = {"facts": {"kind": "image", "size": 3}, "verdict": verdict}
+    assert (reason, json.loads(body)["details"]) == ("type_mismatch", seen)
 
 
 def test_automatic_approval_opens_its_publication(world: ApprovalWorld) -> None:
