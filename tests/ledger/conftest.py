@@ -22,6 +22,8 @@ from tests.ledger.raw_sql import RawSql, driver_address
 from tests.postgresql_server import running_postgresql
 
 DATABASES = ("sqlite", "postgresql")
+DROPPED = "SIGNOFF_TEST_DROPPED_TRIGGER"
+"""Environment variable that names a trigger which the ledgers of this run do without (`test_trigger_mutations`)."""
 
 _EMPTIED = "".join(f"DELETE FROM {table.name};" for table in tables.metadata.sorted_tables if table.name != "lifecycle")
 
@@ -49,6 +51,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "ledger.db"
     ledger = Ledger(f"sqlite:///{path}")
     upgrade_ledger(ledger)
+    drop_trigger(ledger)
     ledger.close()  # the last connection brings the write-ahead log into the file
     return path
 
@@ -59,6 +62,7 @@ def postgresql_template(postgresql_server: sa.URL) -> sa.URL:
     create_database(postgresql_server, "signoff_template", "template1")
     ledger = Ledger(_address(postgresql_server.set(database="signoff_template")))
     upgrade_ledger(ledger)
+    drop_trigger(ledger)
     ledger.close()
     return postgresql_server.set(database="signoff_template")
 
@@ -118,6 +122,19 @@ def raw(ledger: Ledger) -> Iterator[RawSql]:
     """A plain connection of the database's own driver, without anything that Signoff sets up."""
     with RawSql(ledger.url) as made:
         yield made
+
+
+def drop_trigger(ledger: Ledger) -> None:
+    """Take out the trigger that the environment names, if any."""
+    name = os.environ.get(DROPPED)
+    if not name:
+        return
+    with RawSql(ledger.url) as raw:
+        if ledger.is_sqlite:
+            raw.execute(f"DROP TRIGGER {name}")
+            return
+        ((table,),) = raw.execute("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = ?", name)
+        raw.execute(f"DROP TRIGGER {name} ON {table}")
 
 
 def restore_file(template: Path, path: Path) -> None:

@@ -434,6 +434,13 @@ def test_random_histories(ledger: Ledger, sqlite_template: Path) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-def test_many_random_histories(ledger: Ledger, sqlite_template: Path) -> None:
-    """Many long ones."""
-    tell(ledger, sqlite_template if ledger.is_sqlite else None, examples=300, steps=80)
+def test_thousands_of_random_histories(ledger: Ledger, sqlite_template: Path) -> None:
+    """Thousands, as long as most versions' lives."""
+    tell(ledger, sqlite_template if ledger.is_sqlite else None, examples=2_000, steps=30)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_long_random_histories(ledger: Ledger, sqlite_template: Path) -> None:
+    """Some that are much longer."""
+    tell(ledger, sqlite_template if ledger.is_sqlite else None, examples=60, steps=120)
