@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from ledger.screen import record_screenings
+from ledger.verify_records import verify_records
 from policies.document import load_policy
 from policies.example_version import example_facts
 from policies.facts import FACTS_SCHEMA
@@ -149,6 +150,10 @@ def test_the_first_policy_is_activated_alone_and_the_next_by_two(desk: Desk) -> 
         ("operator:ann", {"by": "operator:ann", "seconded_by": None}),
         ("person:2", {"by": "person:1", "seconded_by": "person:2"}),
     ]
+    resources = desk.resources()
+    with resources.ledger.reading() as connection:
+        assert verify_records(connection) == []
+    resources.close()
     again = json.loads(desk.say("activate", str(desk.folder / "policy.yaml"), "--as", "ben", "--json").out)
     assert again["status"] == "proposed", "a proposal ends with the next activation"
 
