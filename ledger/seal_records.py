@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,35 +19,41 @@ REPLACED = "replace_seal_key"
 """Action of the event that says that the key before was lost: whoever verifies must pin the new one."""
 
 
+MOVED = "move_seals"
+"""Action of the event that says that seals are put elsewhere from now on, where they begin anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedSeal:
-    """The newest seal that the ledger knows of. `number` and `seq` are 0 when there is none."""
+    """The newest seal that the ledger knows of in one place. `number` and `seq` are 0 when there is none."""
 
     number: int = 0
     seq: int = 0
     body: str = ""
 
 
-def last_recorded(connection: sa.Connection) -> RecordedSeal:
-    """The newest recorded seal."""
+def last_recorded(connection: sa.Connection, bucket: str, prefix: str) -> RecordedSeal:
+    """The newest recorded seal among those under `prefix` of `bucket`."""
     seals = tables.seals
-    query = sa.select(seals.c.seal_id, seals.c.seq, seals.c.body).order_by(seals.c.seal_id.desc()).limit(1)
-    row = connection.execute(query).first()
-    return RecordedSeal() if row is None else RecordedSeal(*row)
+    query = sa.select(seals.c.seq, seals.c.body).where(*_in_place(bucket, prefix)).order_by(seals.c.seal_id.desc())
+    row = connection.execute(query.limit(1)).first()
+    return RecordedSeal() if row is None else RecordedSeal(json.loads(row.body)["number"], row.seq, row.body)
 
 
-def count_recorded(connection: sa.Connection) -> int:
-    """The number of the newest recorded seal, whatever else its row holds."""
-    return int(connection.scalar(sa.select(sa.func.max(tables.seals.c.seal_id))) or 0)
+def count_recorded(connection: sa.Connection, bucket: str | None = None, prefix: str = "") -> int:
+    """How many seals are recorded, in one place or at all, whatever else their rows hold."""
+    query = sa.select(sa.func.count()).select_from(tables.seals)
+    return int(connection.scalar(query if bucket is None else query.where(*_in_place(bucket, prefix))) or 0)
 
 
 def record_seal(tx: Transaction, signed: SignedSeal, bucket: str, key: str, object_version: str | None) -> bool:
     """Record a seal that lies in the store; returns whether it was new. Raises `RuleBroken` for what is out of turn."""
     seal = signed.seal
-    if last_recorded(tx.connection).number >= seal.number:
+    if count_recorded(tx.connection, bucket, key):
         return False
+    (number,) = tx.number(tables.seals)
     row = {
-        "seal_id": seal.number,
+        "seal_id": number,
         "seq": seal.seq,
         "hash": seal.hash,
         "sealed_at": seal.sealed_at,
@@ -65,9 +73,24 @@ def tell_key(tx: Transaction, action: str, *, public_key: str, before: str, afte
 
     `action` is `announce_seal_key` or `replace_seal_key`, `before` the public key that signed until now.
     """
+    return _tell_once(tx, action, {"public_key": public_key, "before": before}, after_seq)
+
+
+def tell_place(tx: Transaction, *, place: str) -> bool:
+    """Append the event that seals are put into `place` from now on, unless one behind the last seal says so already."""
+    sealed = tx.connection.scalar(sa.select(sa.func.max(tables.seals.c.seq))) or 0
+    return _tell_once(tx, MOVED, {"place": place}, sealed)
+
+
+def _tell_once(tx: Transaction, action: str, details: Mapping[str, Any], after_seq: int) -> bool:
     events = tables.events
     told = sa.select(events.c.body).where(events.c.seq > after_seq, events.c.action == action)
-    if any(json.loads(body)["details"].get("public_key") == public_key for (body,) in tx.connection.execute(told)):
+    if any(json.loads(body)["details"] == details for (body,) in tx.connection.execute(told)):
         return False
-    tx.append([Draft(action=action, details={"public_key": public_key, "before": before})])
+    tx.append([Draft(action=action, details=details)])
     return True
+
+
+def _in_place(bucket: str, prefix: str) -> tuple[sa.ColumnElement[bool], ...]:
+    seals = tables.seals
+    return seals.c.bucket == bucket, seals.c.key.startswith(prefix, autoescape=True)

@@ -129,7 +129,7 @@ def _since(sealed: Mapping[int, str], count: int) -> str:
 
 def _damaged_end(connection: sa.Connection, count: int, head: str, last_sealed: int) -> str | None:
     try:
-        rows = connection.execute(sa.select(tables.chain_head)).all()
+        rows = connection.execute(sa.select(tables.chain_head.c.seq, tables.chain_head.c.hash)).all()
     except DBAPIError as error:
         if error.connection_invalidated:
             raise

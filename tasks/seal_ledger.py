@@ -14,7 +14,16 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.seal import BEFORE_THE_FIRST, Seal, SignedSeal, StoredSeal, check_seals, public_text, read_seal, sign_seal
-from ledger.seal_records import ANNOUNCED, REPLACED, RecordedSeal, last_recorded, record_seal, tell_key
+from ledger.seal_records import (
+    ANNOUNCED,
+    REPLACED,
+    RecordedSeal,
+    count_recorded,
+    last_recorded,
+    record_seal,
+    tell_key,
+    tell_place,
+)
 from ledger.verify import hash_at, last_event, verify_chain
 from tasks.errors import LedgerNotAsSealed, SealKeyUnknown, SealsLost, StorageAway
 from tasks.resources import Resources
@@ -54,6 +63,8 @@ def seal_ledger(
             with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
                 action = ANNOUNCED if next_key else REPLACED
                 tell_key(tx, action, public_key=keys.public_key, before=last.key_after, after_seq=last.seq)
+        if last is None:
+            _tell_move(resources, store, actor, flow_run_id)
         seq, head = _verified_head(resources, store, last)
         since = last.seq if last else 0
         if seq == since:
@@ -97,7 +108,7 @@ def _catch_up(
 ) -> tuple[Seal | None, int, bool]:
     """The newest seal in the store, how many the ledger had not recorded, and whether a stranger's object follows."""
     with resources.ledger.reading() as connection:
-        known = last_recorded(connection)
+        known = last_recorded(connection, store.bucket, store.prefix)
     stored = list(store.read(after=max(known.number - 1, 0)))
     before = _recorded_seal(stored, known, store) if known.number else None
     news = [one for one in stored if one.number > known.number]
@@ -111,6 +122,15 @@ def _catch_up(
                 record_seal(tx, signed, store.bucket, one.key, one.object_version)
     following = last.number + 1 if last else 1
     return last, len(late), any(one.number == following for one in news)
+
+
+def _tell_move(resources: Resources, store: SealStore, actor: str, flow_run_id: str | None) -> None:
+    """Seals begin in another place, as after the restore of an older copy: the trail tells of it, and so is longer."""
+    with resources.ledger.reading() as connection:
+        begun_elsewhere = count_recorded(connection) > 0
+    if begun_elsewhere:
+        with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
+            tell_place(tx, place=str(store))
 
 
 def _recorded_seal(stored: Sequence[StoredSeal], known: RecordedSeal, store: SealStore) -> Seal:

@@ -36,14 +36,15 @@ class SealStore:
         self._client = storage.client
         self._audit = settings.audit
         self.bucket = settings.audit.bucket or settings.s3.buckets.archive
+        self.prefix = settings.audit.prefix
 
     def __str__(self) -> str:
         """Where it is."""
-        return f"s3://{self.bucket}/{self._audit.prefix}"
+        return f"s3://{self.bucket}/{self.prefix}"
 
     def key(self, number: int) -> str:
         """The key of a seal; keys in order are numbers in order."""
-        return f"{self._audit.prefix}{number:0{_DIGITS}d}.json"
+        return f"{self.prefix}{number:0{_DIGITS}d}.json"
 
     def read(self, after: int = 0) -> Iterator[StoredSeal]:
         """Everything that lies under the numbers behind `after`, by number, of each number the oldest first.
@@ -90,7 +91,7 @@ class SealStore:
         start: dict[str, Any] = {"KeyMarker": self.key(after)} if after else {}
         group: list[ObjectVersionTypeDef] = []
         try:
-            for page in pages.paginate(Bucket=self.bucket, Prefix=self._audit.prefix, **start):
+            for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix, **start):
                 for one in page.get("Versions", []):
                     if group and group[-1]["Key"] != one["Key"]:
                         yield group
@@ -119,5 +120,5 @@ class SealStore:
         return StoredSeal(self._number(key), key, pin.get("VersionId"), data)
 
     def _number(self, key: str) -> int:
-        name = key.removeprefix(self._audit.prefix).removesuffix(".json")
+        name = key.removeprefix(self.prefix).removesuffix(".json")
         return int(name) if len(name) == _DIGITS and name.isascii() and name.isdigit() else 0

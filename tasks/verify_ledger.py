@@ -68,7 +68,8 @@ def verify_ledger(
         sealed = chain.sealed if chain else None
         found = verify_chain(connection, sealed=sealed, columns=columns, progress=lambda done: progress(done, total))
         mismatches = verify_records(connection) if columns and not found.damage else None
-        recorded = count_recorded(connection)
+        place = SealStore(resources.storage, resources.settings) if chain else None
+        recorded = count_recorded(connection, place.bucket, place.prefix) if place else 0
         after = chain.last.seq if chain and chain.last else 0
         since = told_at(connection, after + 1) if found.events > after else None
     seals = None

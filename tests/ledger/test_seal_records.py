@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ledger.engine import Ledger
 from ledger.errors import RuleBroken
 from ledger.seal import BEFORE_THE_FIRST, Seal, SignedSeal, public_text, sign_seal
-from ledger.seal_records import RecordedSeal, last_recorded, record_seal, tell_key
+from ledger.seal_records import RecordedSeal, count_recorded, last_recorded, record_seal, tell_key
 from ledger.transaction import Origin
 from ledger.verify import hash_at, last_event, told_at, verify_chain
 from tests.ledger.approval_world import ApprovalWorld
@@ -33,7 +33,7 @@ def sealed(ledger: Ledger, seq: int, before: SignedSeal | None = None) -> Signed
 def recorded(ledger: Ledger) -> RecordedSeal:
     """The newest one."""
     with ledger.reading() as connection:
-        return last_recorded(connection)
+        return last_recorded(connection, "archive", "seals/")
 
 
 def put(ledger: Ledger, signed: SignedSeal) -> bool:
@@ -43,7 +43,7 @@ def put(ledger: Ledger, signed: SignedSeal) -> bool:
 
 
 def test_seals_are_recorded_once_and_in_order(world: ApprovalWorld) -> None:
-    """Recording the same one again changes nothing; one that skips a number or names another event is refused."""
+    """Recording the same one again changes nothing; one that names another event, or an old one, is refused."""
     ledger = world.ledger
     world.published("spring/a.jpg", "one")
     assert recorded(ledger) == RecordedSeal()
@@ -53,7 +53,6 @@ def test_seals_are_recorded_once_and_in_order(world: ApprovalWorld) -> None:
     second = sealed(ledger, 4, first)
     wrong = [
         replace(second, seal=replace(second.seal, hash="ff" * 32)),
-        replace(second, seal=replace(second.seal, number=3)),
         replace(second, seal=replace(second.seal, seq=2)),
     ]
     for one in wrong:
@@ -61,6 +60,10 @@ def test_seals_are_recorded_once_and_in_order(world: ApprovalWorld) -> None:
             put(ledger, one)
     assert put(ledger, second)
     assert recorded(ledger).number == 2
+    with ledger.reading() as connection:
+        assert last_recorded(connection, "archive", "seals_") == RecordedSeal()
+        places = ((None, ""), ("archive", "seals/"), ("archive", "s%"), ("other", "seals/"))
+        assert [count_recorded(connection, *one) for one in places] == [2, 2, 0, 0]
 
 
 def test_another_key_is_told_of_once(world: ApprovalWorld) -> None:

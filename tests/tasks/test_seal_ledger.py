@@ -226,6 +226,32 @@ def test_the_record_of_seals_can_be_made_anew(place: SealedLedger) -> None:
     assert place.seal().caught_up == 4
 
 
+def test_seals_begin_anew_in_another_place(stack: RunningStack, place: SealedLedger, bucket: str) -> None:
+    """After the restore of an older copy the seals tell of events that are gone: another prefix is the way on."""
+    place.tell(3)
+    place.seal()
+    copy = place.keep()
+    place.tell(2)
+    place.seal()
+    place.bring_back(copy)
+    with pytest.raises(LedgerNotAsSealed, match=r"event 5, which seal 2 names, is not there.*another audit\.prefix"):
+        place.seal()
+    found = place.verify()
+    assert (found.damage and found.damage.reason) == "cut off: event 5 was sealed"
+    values = _settings(stack, place.home, bucket)
+    moved = SealedLedger(place.home, Resources(load_settings(overrides=values)))
+    done = moved.seal()
+    assert (done.is_new, done.seal and (done.seal.number, done.seal.seq)) == (True, (1, 4))
+    assert moved.seal().is_new is False
+    moved.tell(1)
+    assert moved.seal().is_new
+    assert moved.recorded() == [(1, 3), (2, 4), (3, 5)]
+    assert moved.ask("SELECT seq FROM events WHERE action = 'move_seals'") == [(4,)]
+    report = moved.verify()
+    assert (report.is_sound, report.seals and report.seals.count) == (True, 2)
+    moved.resources.close()
+
+
 def test_sealing_stops_where_the_trail_was_changed(place: SealedLedger) -> None:
     """Neither a cut off, nor a changed, nor a broken trail gets another seal; nor does one whose seals are gone."""
     place.tell(5)
