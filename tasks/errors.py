@@ -359,8 +359,8 @@ class LedgerNotAsSealed(PermanentError):
     def __init__(self, reason: str, where: str) -> None:
         super().__init__(
             f"the audit trail is not the one that the seals in {where} tell of: {reason}. Nothing was sealed. Keep "
-            "ledger and store as they are and run `signoff audit verify`. Where an older copy was restored on purpose, set "
-            "another audit.prefix: seals begin anew there, and the old ones stay as evidence"
+            "ledger and store as they are and run `signoff audit verify`. Where an older copy was restored on purpose, "
+            "set another audit.prefix: seals begin anew there, and the old ones stay as evidence"
         )
         self.reason, self.where = reason, where
 
