@@ -5,8 +5,8 @@ Holds need no proof of a policy: `policies.archive` never disposes of a held ver
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import z3
 
@@ -70,7 +70,7 @@ def idle_archive_rules(proof: Proof) -> Iterator[CounterExample]:
                 subject,
                 path,
                 (
-                    f"A version meets it; {told_facts(facts[0] if facts else {})}.",
+                    f"A version meets it; {_told(facts[0] if facts else {})}.",
                     f"{first} meets it too and comes first, as with every such version; then it is no longer "
                     f"{rule.after.event}, and “{rule.name}” never does anything.",
                 ),
@@ -120,7 +120,7 @@ def _destroyed_and_kept(proof: Proof, position: int, rule: ArchiveRule, other: A
         f"the archive rules “{rule.name}” and “{other.name}”",
         ("archive", position),
         (
-            f"A version is {rule.after.event}; {told_facts(facts[0])}.",
+            f"A version is {rule.after.event}; {_told(facts[0])}.",
             f"“{rule.name}” disposes of it after {rule.after.days} days, “{other.name}” archives it after "
             f"{other.after.days} days.",
             last,
@@ -153,7 +153,7 @@ def _destroyed_too_early(
         f"the archive rules “{rule.name}” and “{other.name}”",
         ("archive", position),
         (
-            f"A version is {other.after.event} for {other.after.days} days; {told_facts(facts[0])}.",
+            f"A version is {other.after.event} for {other.after.days} days; {_told(facts[0])}.",
             f"“{other.name}” archives it, to be kept for {other.retain}.",
             f"{rule.after.days} days later “{rule.name}” wants it destroyed, before that time is over.",
         ),
@@ -191,6 +191,11 @@ def _comes_first(proof: Proof, one: ArchiveRule, rule: ArchiveRule) -> bool:
         ),
     )
     return mine < others
+
+
+def _told(facts: Mapping[str, Any]) -> str:
+    """Facts of a version as a story tells them that has said already in which state it is, and for how long."""
+    return told_facts({name: value for name, value in facts.items() if name not in ("state", "age")})
 
 
 def _does(rule: ArchiveRule) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -21,6 +20,7 @@ import z3
 from policies.example_version import ordinary_facts
 from policies.facts import FACTS, Fact, Use
 from policies.lifecycle import State
+from policies.plain_numbers import plain_number
 from policies.predicate_tree import Comparison, Contains, Every, Membership, Missing, Node, Not, Pattern, Some, Truth
 from policies.predicates import Predicate, atom_holds
 from policies.text_classes import Shape, literal_shape, pattern_shape, prefix_shape, sample_texts
@@ -186,7 +186,7 @@ class Version:
             return self.space.texts[fact.name][found.as_long()]
         literals = [one for atom in self.space.atoms.get(fact.name, ()) for one in _literals(atom)]
         exact = Fraction(found.as_fraction()) if fact.dtype.is_float() else Fraction(found.as_long())
-        return _nearest_plain(exact, literals, self.space.ordinary[fact.name], fact)
+        return plain_number(exact, literals, self.space.ordinary[fact.name], fact)
 
     def _truth(self, node: Node) -> tuple[Condition, Condition]:
         if node not in self._truths:
@@ -292,29 +292,3 @@ def _exact(number: Any) -> Any:
         return z3.IntVal(number)
     exact = Fraction(number)
     return z3.RealVal(f"{exact.numerator}/{exact.denominator}")
-
-
-def _nearest_plain(found: Fraction, literals: Iterable[Any], ordinary: Any, fact: Fact) -> int | float:
-    """A number that compares with every literal as `found` does, and is pleasant to read."""
-    whole = not fact.dtype.is_float()
-    marks = sorted({Fraction(one) for one in literals})
-
-    def cell(number: Fraction) -> tuple[int, ...]:
-        return tuple((number > mark) - (number < mark) for mark in marks)
-
-    candidates: list[Fraction] = [] if ordinary is None else [Fraction(ordinary)]
-    if whole:
-        candidates += [Fraction(0), Fraction(1), Fraction(1000)]
-        candidates += [mark + step for mark in marks for step in (0, 1, -1)]
-    else:
-        low, high = fact.range or (0, max([*marks, Fraction(1)]) + 1)
-        ends = [Fraction(low), *marks, Fraction(high)]
-        candidates += marks
-        candidates += [
-            Fraction(round(float((below + above) / 2), digits))
-            for below, above in pairwise(ends)
-            for digits in (1, 2, 3, 6)
-        ]
-    wanted = cell(found)
-    chosen = next((one for one in candidates if one >= 0 and cell(one) == wanted), found)
-    return int(chosen) if whole else float(chosen)
