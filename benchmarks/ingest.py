@@ -56,7 +56,7 @@ approval:
   stages:
     - {name: editor, default: true, reviewers: editors, signature: none, deadline: {within: 2 days, finally: reject}}
   automatic:
-    - {name: cleared texts, when: "collection = 'texts' AND clearance = 'cleared'", second_look: 1%}
+    - {name: cleared texts, when: "collection = 'texts' AND kind = 'text' AND clearance = 'cleared'", second_look: 1%}
   four_eyes: true
   review_size: 48
 rights: {gate: editor, block: [conflict, restricted, embargoed, expired]}
@@ -66,7 +66,7 @@ people:
   - {handle: ada, name: Ada}
   - {handle: ben, name: Ben}
   - {handle: cem, name: Cem}
-groups: {editors: [ada, ben], owners: [ada], authors: [cem]}
+groups: {editors: [ada, ben], owners: [ada, ben], authors: [cem]}
 """
 CONTRACTS = "id,effect,collection,actions,channels,territories\nT-1,permit,texts,publish,any,WORLD\n"
 

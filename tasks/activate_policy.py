@@ -38,8 +38,8 @@ def bring_in_policy(
 ) -> Activation:
     """Check both files against each other, import the roster, store the policy and activate it if it is new.
 
-    Raises `PolicyInvalid`, `RosterInvalid`, `PolicyRefused` (groups that the roster lacks, quorums out of reach) before
-    anything is written, and `PolicyNotActivated` when a second person is needed for a later policy.
+    Raises `PolicyInvalid`, `RosterInvalid`, `PolicyRefused` (groups that the roster lacks, quorums out of reach, a
+    claim that is refuted) before anything is written, and `PolicyNotActivated` where a second person is needed.
     """
     text = _read(policy_file)
     policy = load_policy(text, str(policy_file))
@@ -48,6 +48,10 @@ def bring_in_policy(
     if problems:
         raise PolicyRefused(tuple(str(problem) for problem in problems))
     sha256 = policy_sha256(text)
+    with resources.ledger.reading() as connection:
+        before = active_policy(connection)
+    if before is None or (before.sha256 != sha256 and seconded_by is not None):
+        _require_proof(policy, roster)
     people = [RosterPerson(one.handle, one.name, one.email) for one in roster.people]
     with resources.ledger.writing(resources.origin(actor)) as tx:
         present = active_policy(tx.connection)
@@ -73,9 +77,6 @@ def activate_file(resources: Resources, policy_file: Path, roster_file: Path | N
         if roster_file is None:
             raise SettingsUnfinished("policy", "roster")
         actor = f"operator:{person}"
-        _require_proof(
-            load_policy(_read(policy_file), str(policy_file)), load_roster(_read(roster_file), str(roster_file))
-        )
         first = bring_in_policy(resources, policy_file, roster_file, actor)
         return Activated(first.policy_sha256, "activated", actor)
     text = _read(policy_file)
