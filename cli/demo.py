@@ -86,7 +86,8 @@ def _print_outcome(resources: Resources) -> None:
     counts = state_counts(resources)
     rows = waiting(resources)
     published, in_review = counts.get("published", 0), counts.get("in_review", 0)
-    waits = f"{in_review} waiting in {len(rows)} reviews"
+    of_reviewers = sum(row["stage"] != "quarantine" for row in rows)
+    waits = f"{in_review} waiting in {of_reviewers} reviews"
     typer.secho(f"{published} published · {waits} · {counts.get('quarantined', 0)} quarantined", bold=True)
     print_table(
         ("review", "stage", "collection", "assets", "open it in the Prefect UI"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _WAIT_S = 120.0
 _POLL_S = 0.5
-_VERDICTS = ("approve", "request_changes", "reject")
+_VERDICTS = ("approve", "request_changes", "reject", "release")
 
 
 def reviews(
@@ -68,7 +68,12 @@ def reviews(
 def decide(
     review: Annotated[int, typer.Argument(help="Number of the review, as `signoff reviews` prints it.")],
     person: Annotated[str, typer.Option("--as", help="Your handle in the roster.")],
-    verdict: Annotated[str, typer.Argument(help="approve, request_changes or reject: for every asset of it.")],
+    verdict: Annotated[
+        str,
+        typer.Argument(
+            help="approve, request_changes or reject (in quarantine: release or reject): for every asset of it."
+        ),
+    ],
     comment: Annotated[str | None, typer.Option("--comment", help="Needed unless you approve.")] = None,
     exceptions: Annotated[
         list[str] | None,

@@ -159,7 +159,7 @@ def _record(
     *,
     counted_now: bool,
 ) -> None:
-    notes = {one.gate_id: _note(tx, one.comment) for one in ballots if one.comment}
+    notes = {one.gate_id: write_note(tx, one.comment) for one in ballots if one.comment}
     decision_ids = tx.number(tables.decisions, len(ballots))
     tx.insert(
         tables.decisions,
@@ -203,7 +203,8 @@ def _record(
     )
 
 
-def _note(tx: Transaction, comment: str) -> tuple[int, str]:
+def write_note(tx: Transaction, comment: str) -> tuple[int, str]:
+    """Keep a person's words beside the chain; returns their id, and the salted hash that the chain holds."""
     (note_id,) = tx.number(tables.notes)
     salt = secrets.token_hex(16)
     tx.insert(tables.notes, [{"note_id": note_id, "salt": salt, "body": comment}])

@@ -37,25 +37,27 @@ class Forgetting:
 
 def plan_forgetting(connection: sa.Connection, handle: str) -> Forgetting:
     """What `forget_person` would erase. Raises `UnknownName` for a handle that nobody has."""
-    people, memberships, decisions, notes = tables.people, tables.memberships, tables.decisions, tables.notes
+    people, memberships, notes = tables.people, tables.memberships, tables.notes
     person = connection.execute(sa.select(people).where(people.c.handle == handle)).one_or_none()
     if person is None or handle == _forgotten(person.person_id):
         raise UnknownName(f"nobody of the ledger has the handle {handle!r}; `signoff people list` names those who have")
-    is_theirs = decisions.c.person_id == person.person_id
     groups = sa.select(memberships.c.group_name).where(
         memberships.c.person_id == person.person_id, memberships.c.removed_at.is_(None)
     )
-    said = sa.select(notes.c.note_id).join(decisions, decisions.c.note_id == notes.c.note_id)
+    count, note_ids = 0, set[int]()
+    for decisions in (tables.decisions, tables.held_decisions):
+        theirs = decisions.c.person_id == person.person_id
+        count += connection.scalar(sa.select(sa.func.count()).select_from(decisions).where(theirs)) or 0
+        said = sa.select(notes.c.note_id).join(decisions, decisions.c.note_id == notes.c.note_id)
+        note_ids.update(connection.scalars(said.where(theirs, notes.c.erased_at.is_(None))))
     return Forgetting(
         person_id=person.person_id,
         handle=handle,
         name=person.name,
         email=person.email,
         groups=tuple(sorted(connection.scalars(groups))),
-        decisions=connection.scalar(sa.select(sa.func.count()).select_from(decisions).where(is_theirs)) or 0,
-        note_ids=tuple(
-            connection.scalars(said.where(is_theirs, notes.c.erased_at.is_(None)).order_by(notes.c.note_id))
-        ),
+        decisions=count,
+        note_ids=tuple(sorted(note_ids)),
         rounds=tuple(_rounds_that_name(connection, _names(person))),
     )
 

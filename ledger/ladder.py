@@ -110,9 +110,9 @@ def _due(now: datetime, waits: Iterable[Wait], terms_of: Callable[[Wait], Terms]
 def _occasion(firing: Firing) -> tuple[RungKind, str, int]:
     """What people hear of at once: a rung of one review, or of one version that waits by itself."""
     wait = firing.wait
-    about = (
-        f"version {wait.version_id} since {wait.since_seq}" if wait.gate is None else f"review {wait.gate.review_id}"
-    )
+    about = f"version {wait.version_id} since {wait.since_seq}"
+    if wait.gate and wait.review:
+        about = f"review {wait.review.review_id}"
     return firing.rung.kind, about, firing.rung.number
 
 
@@ -158,7 +158,7 @@ def _escalate(
     tx.append(
         _told(one, "escalate", to=one.rung.to, added=sorted(added.get(one.wait.version_id, ()))) for one in firings
     )
-    for review_id, review_round in sorted({(g.review_id, g.review_round) for one in firings if (g := one.wait.gate)}):
+    for review_id, review_round in sorted({(r.review_id, r.round) for one in firings if (r := one.wait.review)}):
         close_round(tx, review_id, review_round, "replaced", _ESCALATED)
     _notify(tx, firings, group & _undecided(tx, firings, unless_gate=group))
 
@@ -199,7 +199,10 @@ def _end(tx: Transaction, firings: Sequence[Firing], members: Mapping[str, froze
             )
         void_open_gates(tx, [one.wait.version_id for one in ended if one.wait.gate])
         move(tx, [_ending(one, action) for one in ended])
-    for review_id, review_round in sorted({(g.review_id, g.review_round) for one in firings if (g := one.wait.gate)}):
+    gates_of = {
+        (one.wait.review.review_id, one.wait.review.round) for one in firings if one.wait.gate and one.wait.review
+    }
+    for review_id, review_round in sorted(gates_of):
         close_round(tx, review_id, review_round, "closed", "Its time was over.")
     _notify(tx, firings, people)
 
@@ -220,7 +223,7 @@ def _move_due_times(tx: Transaction, firings: Sequence[Firing]) -> None:
     """Bring the due times of gates and reviews to what the ladder says after this rung."""
     gates, reviews = tables.gates, tables.reviews
     of_gates = {one.wait.gate.gate_id: one.due_at for one in firings if one.wait.gate and one.moved}
-    of_reviews = {one.wait.gate.review_id: one.due_at for one in firings if one.wait.gate and one.moved}
+    of_reviews = {one.wait.review.review_id: one.due_at for one in firings if one.wait.review and one.moved}
     for table, key, due in ((gates, gates.c.gate_id, of_gates), (reviews, reviews.c.review_id, of_reviews)):
         for due_at in set(due.values()):
             for batch in batches(one for one, at in due.items() if at == due_at):
@@ -258,7 +261,7 @@ def _notify(tx: Transaction, firings: Sequence[Firing], people: Iterable[int]) -
         f"{about} rung {number}",
         people,
         body,
-        review_id=gate.review_id if gate else None,
+        review_id=first.wait.review.review_id if gate and first.wait.review else None,
         version_id=None if gate else first.wait.version_id,
     )
 
@@ -269,14 +272,11 @@ def _told(firing: Firing, action: str, **more: Any) -> Draft:
 
 
 def _details(firing: Firing) -> dict[str, Any]:
-    gate = firing.wait.gate
+    gate, review = firing.wait.gate, firing.wait.review
     return {
         "rung": firing.rung.number,
         "planned_at": firing.planned.at.isoformat(),
         "due_at": firing.due_at.isoformat() if firing.due_at else None,
-        **(
-            {"gate": gate.gate_id, "stage": gate.stage, "review": gate.review_id}
-            if gate
-            else {"state": firing.wait.state}
-        ),
+        **({"gate": gate.gate_id, "stage": gate.stage} if gate else {"state": firing.wait.state}),
+        **({"review": review.review_id} if review else {}),
     }

@@ -351,14 +351,22 @@ def refusals(connection: sa.Connection, bucket: str) -> list[dict[str, Any]]:
 
 
 def waiting_reviews(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Open reviews: review, stage, collection, assets (open gates), opened_at, due_at, status, flow_run_id, round."""
+    """Open reviews: review, stage, collection, assets (still open), opened_at, due_at, status, flow_run_id, round."""
     reviews, parkings, carried, gates = tables.reviews, tables.parkings, tables.review_gates, tables.gates
-    waiting = (
-        sa.select(carried.c.review_id, sa.func.count().label("assets"))
+    held, versions = tables.review_versions, tables.versions
+    at_gates = (
+        sa.select(carried.c.review_id)
         .join(gates, gates.c.gate_id == carried.c.gate_id)
         .where(gates.c.outcome.is_(None))
-        .group_by(carried.c.review_id)
-        .subquery()
+    )
+    on_held = (
+        sa.select(held.c.review_id)
+        .join(versions, sa.and_(versions.c.version_id == held.c.version_id, versions.c.state_seq == held.c.since_seq))
+        .where(held.c.outcome.is_(None), versions.c.state == "quarantined")
+    )
+    open_items = at_gates.union_all(on_held).subquery()
+    waiting = (
+        sa.select(open_items.c.review_id, sa.func.count().label("assets")).group_by(open_items.c.review_id).subquery()
     )
     query = (
         sa.select(

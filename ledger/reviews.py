@@ -17,6 +17,9 @@ from ledger.custody import present_custody_id
 from ledger.errors import StaleVersion, UnknownName
 from ledger.transaction import Draft, Transaction, batches
 
+QUARANTINE = "quarantine"
+"""Purpose, and stage, of reviews of what is held in quarantine."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenGate:
@@ -36,7 +39,10 @@ class OpenGate:
 
 @dataclass(frozen=True, slots=True)
 class ReviewedItem:
-    """One gate of a review: the version as a reviewer must see it, and how far its gate is."""
+    """One gate of a review: the version as a reviewer must see it, and how far its gate is.
+
+    In a review of the quarantine there is no gate: `gate_id` is the version's id there.
+    """
 
     position: int
     gate_id: int
@@ -66,6 +72,10 @@ class ReviewedItem:
     custody_key: str
     custody_version: str | None
     basis: str
+    findings: tuple[str, ...] = ()
+    """In quarantine: codes of what a release overrides, by their names in the policy."""
+    held_because: str | None = None
+    """In quarantine: what was found, in words."""
 
     @property
     def is_open(self) -> bool:
@@ -104,6 +114,7 @@ class Review:
     basis: Mapping[str, str]
     items: tuple[ReviewedItem, ...]
     people: tuple[EligiblePerson, ...]
+    purpose: str = "gate"
 
     @property
     def shown_items(self) -> tuple[ReviewedItem, ...]:
@@ -187,7 +198,7 @@ def open_reviews(tx: Transaction, groups: Sequence[Sequence[OpenGate]]) -> list[
             for place, one in enumerate(group, 1)
         ],
     )
-    tx.insert(tables.parkings, [_parking(review_id, 1, None, tx.origin.at) for review_id in ids])
+    tx.insert(tables.parkings, [first_round(review_id, tx.origin.at) for review_id in ids])
     tx.append(
         Draft(
             "open_review",
@@ -324,19 +335,13 @@ def close_round(tx: Transaction, review_id: int, round_number: int, status: str,
 
 
 def close_emptied_reviews(tx: Transaction) -> list[str]:
-    """Close every review none of whose gates is open any more; returns flow run ids whose runs wait for nothing."""
-    parkings, reviews, gates, carried = tables.parkings, tables.reviews, tables.gates, tables.review_gates
-    open_gate = (
-        sa.select(sa.literal(1))
-        .select_from(carried)
-        .join(gates, gates.c.gate_id == carried.c.gate_id)
-        .where(carried.c.review_id == parkings.c.review_id, gates.c.outcome.is_(None))
-        .correlate(parkings)
-    )
+    """Close every review in which nothing is left to decide; returns flow run ids whose runs wait for nothing."""
+    parkings, reviews = tables.parkings, tables.reviews
+    awaited = [ask(parkings.c.review_id).correlate(parkings).exists() for ask in (_open_gates, _open_held)]
     emptied = tx.connection.execute(
         sa.select(parkings)
         .join(reviews, reviews.c.review_id == parkings.c.review_id)
-        .where(parkings.c.status.in_(("to_park", "parked")), reviews.c.closed_at.is_(None), ~open_gate.exists())
+        .where(parkings.c.status.in_(("to_park", "parked")), reviews.c.closed_at.is_(None), ~sa.or_(*awaited))
         .order_by(parkings.c.review_id)
     ).all()
     for row in emptied:
@@ -361,7 +366,13 @@ def load_review(connection: sa.Connection, review_id: int, round_number: int | N
         )
     present = chosen[-1]
     earlier = [one.flow_run_id for one in rounds if one.round < present.round and one.flow_run_id]
-    items = _items(connection, review_id)
+    items = _items(connection, review_id, row.purpose)
+    people: tuple[EligiblePerson, ...]
+    if row.purpose == QUARANTINE:
+        people = _owners(connection, review_id)
+    else:
+        asked = [item.gate_id for item in items if item.is_open] or [item.gate_id for item in items]
+        people = _people(connection, asked)
     return Review(
         review_id=review_id,
         round=present.round,
@@ -377,65 +388,91 @@ def load_review(connection: sa.Connection, review_id: int, round_number: int | N
         previous_flow_run_id=earlier[-1] if earlier else None,
         basis=json.loads(present.basis) if present.basis else {},
         items=items,
-        people=_people(
-            connection, [item.gate_id for item in items if item.is_open] or [item.gate_id for item in items]
-        ),
+        people=people,
+        purpose=row.purpose,
     )
 
 
-def _items(connection: sa.Connection, review_id: int) -> tuple[ReviewedItem, ...]:
+def _items(connection: sa.Connection, review_id: int, purpose: str) -> tuple[ReviewedItem, ...]:
     t = tables
-    approvals = (
-        sa.select(sa.func.count())
-        .where(t.decisions.c.gate_id == t.gates.c.gate_id, t.decisions.c.counted, t.decisions.c.verdict == "approve")
-        .scalar_subquery()
-    )
+    carried = t.review_versions if purpose == QUARANTINE else t.review_gates
+    query = sa.select(
+        t.versions.c.version_id,
+        t.versions.c.number,
+        t.versions.c.sha256,
+        t.versions.c.size_bytes,
+        t.versions.c.state,
+        t.assets.c.bucket,
+        t.assets.c.key,
+        t.screenings.c.kind,
+        t.screenings.c.label,
+        t.screenings.c.score,
+        t.screenings.c.clearance,
+        t.screenings.c.route,
+        t.verdicts.c.margin,
+        t.verdicts.c.second_label,
+        t.verdicts.c.abstained,
+        t.clearances.c.reasons,
+        t.clearances.c.digest,
+        t.custody.c.bucket.label("custody_bucket"),
+        t.custody.c.key.label("custody_key"),
+        t.custody.c.object_version.label("custody_version"),
+        carried.c.position,
+        *(_held_columns() if purpose == QUARANTINE else _gate_columns()),
+    ).select_from(carried)
+    if purpose == QUARANTINE:
+        of_round = t.versions.c.round
+        query = query.join(t.versions, t.versions.c.version_id == t.review_versions.c.version_id)
+    else:
+        of_round = t.gates.c.round
+        query = query.join(t.gates, t.gates.c.gate_id == t.review_gates.c.gate_id)
+        query = query.join(t.versions, t.versions.c.version_id == t.gates.c.version_id)
     query = (
-        sa.select(
-            t.review_gates.c.position,
-            t.gates.c.gate_id,
-            t.gates.c.round,
-            t.gates.c.outcome,
-            t.gates.c.quorum,
-            approvals.label("approvals"),
-            t.versions.c.version_id,
-            t.versions.c.number,
-            t.versions.c.sha256,
-            t.versions.c.size_bytes,
-            t.versions.c.state,
-            t.assets.c.bucket,
-            t.assets.c.key,
-            t.screenings.c.kind,
-            t.screenings.c.label,
-            t.screenings.c.score,
-            t.screenings.c.clearance,
-            t.screenings.c.facts,
-            t.verdicts.c.margin,
-            t.verdicts.c.second_label,
-            t.verdicts.c.abstained,
-            t.clearances.c.reasons,
-            t.clearances.c.digest,
-            t.custody.c.bucket.label("custody_bucket"),
-            t.custody.c.key.label("custody_key"),
-            t.custody.c.object_version.label("custody_version"),
-        )
-        .select_from(t.review_gates)
-        .join(t.gates, t.gates.c.gate_id == t.review_gates.c.gate_id)
-        .join(t.versions, t.versions.c.version_id == t.gates.c.version_id)
-        .join(t.assets, t.assets.c.asset_id == t.versions.c.asset_id)
+        query.join(t.assets, t.assets.c.asset_id == t.versions.c.asset_id)
         .join(
             t.screenings,
-            sa.and_(t.screenings.c.version_id == t.versions.c.version_id, t.screenings.c.round == t.gates.c.round),
+            sa.and_(t.screenings.c.version_id == t.versions.c.version_id, t.screenings.c.round == of_round),
         )
         .join(t.custody, t.custody.c.custody_id == present_custody_id(t.versions.c.version_id))
         .outerjoin(t.verdicts, t.verdicts.c.verdict_id == t.screenings.c.verdict_id)
         .outerjoin(t.clearances, t.clearances.c.clearance_id == t.screenings.c.clearance_id)
-        .where(t.review_gates.c.review_id == review_id)
-        .order_by(t.review_gates.c.position)
+        .where(carried.c.review_id == review_id)
+        .order_by(carried.c.position)
     )
     rows = connection.execute(query).all()
     inspected = _inspected(connection, [row.sha256 for row in rows])
     return tuple(_item(row, inspected.get(row.sha256)) for row in rows)
+
+
+def _gate_columns() -> list[sa.ColumnElement[Any]]:
+    gates, decisions = tables.gates, tables.decisions
+    approvals = (
+        sa.select(sa.func.count())
+        .where(decisions.c.gate_id == gates.c.gate_id, decisions.c.counted, decisions.c.verdict == "approve")
+        .scalar_subquery()
+    )
+    return [
+        gates.c.gate_id,
+        gates.c.round,
+        gates.c.outcome,
+        gates.c.quorum,
+        approvals.label("approvals"),
+        sa.null().label("held_because"),
+    ]
+
+
+def _held_columns() -> list[sa.ColumnElement[Any]]:
+    """The version stands where a gate does; what left the quarantine by another way is voided."""
+    held, versions, events = tables.review_versions, tables.versions, tables.events
+    still = sa.and_(versions.c.state == "quarantined", versions.c.state_seq == held.c.since_seq)
+    return [
+        held.c.version_id.label("gate_id"),
+        versions.c.round,
+        sa.func.coalesce(held.c.outcome, sa.case((~still, "voided"))).label("outcome"),
+        sa.literal(1).label("quorum"),
+        sa.literal(0).label("approvals"),
+        sa.select(events.c.reason).where(events.c.seq == held.c.since_seq).scalar_subquery().label("held_because"),
+    ]
 
 
 def _inspected(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, Any]:
@@ -485,6 +522,37 @@ def _item(row: Any, inspected: Any) -> ReviewedItem:
         custody_key=row.custody_key,
         custody_version=row.custody_version,
         basis=hashlib.sha256(canonical_json(basis)).hexdigest(),
+        findings=tuple(json.loads(row.route).get("findings") or ()) if row.held_because else (),
+        held_because=row.held_because,
+    )
+
+
+def _owners(connection: sa.Connection, review_id: int) -> tuple[EligiblePerson, ...]:
+    """People of the groups that decide on what is held: its owner, and those whom its deadline has asked as well."""
+    held, rungs, memberships, people = tables.review_versions, tables.rungs, tables.memberships, tables.people
+    escalated = (
+        sa.select(rungs.c.group_name)
+        .join(held, sa.and_(held.c.version_id == rungs.c.version_id, held.c.since_seq == rungs.c.since_seq))
+        .where(held.c.review_id == review_id, rungs.c.kind == "escalate")
+    )
+    groups = sa.select(held.c.owner).where(held.c.review_id == review_id).union(escalated)
+    query = (
+        sa.select(people)
+        .where(
+            people.c.left_at.is_(None),
+            people.c.person_id.in_(
+                sa.select(memberships.c.person_id).where(
+                    memberships.c.group_name.in_(groups), memberships.c.removed_at.is_(None)
+                )
+            ),
+        )
+        .order_by(people.c.handle)
+    )
+    return tuple(
+        EligiblePerson(
+            row.person_id, row.handle, row.name or row.handle, row.person_id, row.name or row.handle, has_decided=False
+        )
+        for row in connection.execute(query)
     )
 
 
@@ -540,15 +608,41 @@ def eligible_pairs(connection: sa.Connection, gate_ids: Iterable[int]) -> dict[i
 
 
 def _has_open_gates(connection: sa.Connection, review_id: int) -> bool:
+    """Whether a decision is awaited in a review still: at a gate, or on what is held."""
+    reviews = tables.reviews
+    purpose = connection.scalar(sa.select(reviews.c.purpose).where(reviews.c.review_id == review_id))
+    query = _open_held(review_id) if purpose == QUARANTINE else _open_gates(review_id)
+    return connection.scalar(query.limit(1)) is not None
+
+
+def _open_gates(review_id: sa.ColumnElement[int] | int) -> sa.Select[Any]:
     gates, carried = tables.gates, tables.review_gates
-    query = (
+    return (
         sa.select(sa.literal(1))
         .select_from(carried)
         .join(gates, gates.c.gate_id == carried.c.gate_id)
         .where(carried.c.review_id == review_id, gates.c.outcome.is_(None))
-        .limit(1)
     )
-    return connection.scalar(query) is not None
+
+
+def _open_held(review_id: sa.ColumnElement[int] | int) -> sa.Select[Any]:
+    held, versions = tables.review_versions, tables.versions
+    return (
+        sa.select(sa.literal(1))
+        .select_from(held)
+        .join(versions, versions.c.version_id == held.c.version_id)
+        .where(
+            held.c.review_id == review_id,
+            held.c.outcome.is_(None),
+            versions.c.state == "quarantined",
+            versions.c.state_seq == held.c.since_seq,
+        )
+    )
+
+
+def first_round(review_id: int, at: datetime) -> dict[str, Any]:
+    """The row of a review's first round, which waits to be parked."""
+    return _parking(review_id, 1, None, at)
 
 
 def _parking(review_id: int, number: int, reason: str | None, at: datetime) -> dict[str, Any]:

@@ -359,7 +359,7 @@ gate_eligible = _table(
 reviews = _table(
     "reviews",
     _key("review_id"),
-    _text("purpose"),  # gate; quarantine and changes_requested get their own later
+    _text("purpose"),  # gate, or quarantine
     _text("stage"),
     _text("collection"),
     sa.Column("policy_sha256", sa.Text, sa.ForeignKey("policies.sha256"), nullable=False),
@@ -374,6 +374,20 @@ review_gates = _table(
     _ref("review_id", "reviews.review_id", primary_key=True),
     _int("position", primary_key=True),  # 1 first: the number on the contact sheet
     _ref("gate_id", "gates.gate_id", unique=True),
+)
+
+review_versions = _table(  # of a review of the quarantine: the versions that it is about
+    "review_versions",
+    _ref("review_id", "reviews.review_id", primary_key=True),
+    _int("position", primary_key=True),
+    _ref("version_id", "versions.version_id"),
+    _int("since_seq"),  # the event that brought it into quarantine
+    _text("owner"),  # group whose people release or reject it
+    _text("outcome", nullable=True),
+    _at("closed_at", nullable=True),
+    sa.UniqueConstraint("version_id", "since_seq"),
+    sa.CheckConstraint("outcome IS NULL OR outcome IN ('released', 'rejected')", name="outcome"),
+    sa.CheckConstraint("(outcome IS NULL) = (closed_at IS NULL)", name="closed_at"),
 )
 
 parkings = _table(  # each round of a review is one Prefect flow run
@@ -504,6 +518,24 @@ notices = _table(  # the outbox: what people are to be told, written with what t
         sqlite_where=sa.text("state = 'waiting'"),
         postgresql_where=sa.text("state = 'waiting'"),
     ),
+)
+
+held_decisions = _table(  # what people said of versions in quarantine
+    "held_decisions",
+    _key("decision_id"),
+    _ref("review_id", "reviews.review_id"),
+    _ref("version_id", "versions.version_id"),
+    _ref("person_id", "people.person_id"),
+    _text("verdict"),
+    sa.Column("counted", sa.Boolean, nullable=False),  # false: an opinion, given after the outcome
+    _text("signature"),
+    _text("sha256"),
+    _text("basis"),
+    _ref("note_id", "notes.note_id"),
+    _at("decided_at"),
+    _one_of("verdict", "release", "reject"),
+    _one_of("signature", "totp", "none"),
+    sa.Index("ix_held_decisions_version_id", "version_id"),
 )
 
 # --- keeping --------------------------------------------------------------------------------------------------------

@@ -21,13 +21,19 @@ _BY_ITSELF = (State.QUARANTINED, State.CHANGES_REQUESTED)
 
 @dataclass(frozen=True, slots=True)
 class GateWait:
-    """The gate that waits, and the parked round of the review that carries it."""
+    """The gate that waits."""
 
     gate_id: int
     stage: str
     four_eyes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedRound:
+    """The parked round of a review that carries what waits."""
+
     review_id: int
-    review_round: int
+    round: int
     flow_run_id: str
 
 
@@ -35,7 +41,8 @@ class GateWait:
 class Wait:
     """A version that waits in its `state` since the event `since_seq`; its deadline runs from `since_at`.
 
-    `gate` is None where the version itself waits; `fired` are the rungs of its ladder so far, in order.
+    `gate` is None where the version itself waits; `review` is the parked round that asks about it, which a gate always
+    has here; `fired` are the rungs of its ladder so far, in order.
     """
 
     version_id: int
@@ -48,6 +55,7 @@ class Wait:
     since_at: datetime
     since_seq: int
     gate: GateWait | None
+    review: ParkedRound | None
     fired: tuple[FiredRung, ...]
 
 
@@ -99,7 +107,7 @@ def waiting_gates(connection: sa.Connection, review_ids: Iterable[int] | None = 
     return [
         _wait(
             row,
-            GateWait(row.gate_id, row.stage, row.four_eyes, row.review_id, row.review_round, row.flow_run_id),
+            GateWait(row.gate_id, row.stage, row.four_eyes),
             fired.get(row.gate_id, ()),
         )
         for row in rows
@@ -111,10 +119,18 @@ def waiting_versions(connection: sa.Connection, version_ids: Iterable[int] | Non
 
     One that is on its way into the archive is left out: an open effect comes first.
     """
-    versions, effects = tables.versions, tables.effects
+    versions, effects, held, parkings = tables.versions, tables.effects, tables.review_versions, tables.parkings
     query = (
-        sa.select(*_version_columns(), versions.c.state_since.label("since_at"))
+        sa.select(
+            *_version_columns(),
+            versions.c.state_since.label("since_at"),
+            parkings.c.review_id,
+            parkings.c.round.label("review_round"),
+            parkings.c.flow_run_id,
+        )
         .join(tables.assets, tables.assets.c.asset_id == versions.c.asset_id)
+        .outerjoin(held, sa.and_(held.c.version_id == versions.c.version_id, held.c.since_seq == versions.c.state_seq))
+        .outerjoin(parkings, sa.and_(parkings.c.review_id == held.c.review_id, parkings.c.status == "parked"))
         .where(
             versions.c.state.in_([str(state) for state in _BY_ITSELF]),
             ~sa.exists().where(effects.c.version_id == versions.c.version_id, effects.c.status == "open"),
@@ -139,12 +155,23 @@ def rungs_of_reviews(connection: sa.Connection) -> dict[int, tuple[int, int]]:
     Those without a rung are left out.
     """
     t = tables
+    of_gates = sa.select(t.review_gates.c.review_id, t.rungs.c.kind, t.rungs.c.number).join(
+        t.rungs, t.rungs.c.gate_id == t.review_gates.c.gate_id
+    )
+    of_held = sa.select(t.review_versions.c.review_id, t.rungs.c.kind, t.rungs.c.number).join(
+        t.rungs,
+        sa.and_(
+            t.rungs.c.gate_id.is_(None),
+            t.rungs.c.version_id == t.review_versions.c.version_id,
+            t.rungs.c.since_seq == t.review_versions.c.since_seq,
+        ),
+    )
+    fired = of_gates.union_all(of_held).subquery()
     query = (
-        sa.select(t.reviews.c.review_id, t.rungs.c.kind, sa.func.count(t.rungs.c.number.distinct()).label("times"))
-        .join(t.review_gates, t.review_gates.c.review_id == t.reviews.c.review_id)
-        .join(t.rungs, t.rungs.c.gate_id == t.review_gates.c.gate_id)
+        sa.select(t.reviews.c.review_id, fired.c.kind, sa.func.count(fired.c.number.distinct()).label("times"))
+        .join(fired, fired.c.review_id == t.reviews.c.review_id)
         .where(t.reviews.c.closed_at.is_(None))
-        .group_by(t.reviews.c.review_id, t.rungs.c.kind)
+        .group_by(t.reviews.c.review_id, fired.c.kind)
     )
     found: dict[int, dict[str, int]] = {}
     for row in connection.execute(query):
@@ -174,9 +201,26 @@ def reviews_of_person(connection: sa.Connection, handle: str) -> frozenset[int]:
     )
     review_of = {row.gate_id: row.review_id for row in connection.execute(open_gates)}
     undecided = undecided_pairs(connection, list(review_of))
-    return frozenset(
+    at_gates = {
         review_of[gate_id] for gate_id, pairs in undecided.items() if any(person == person_id for person, _ in pairs)
+    }
+    return frozenset(at_gates | _held_reviews_of(connection, person_id))
+
+
+def _held_reviews_of(connection: sa.Connection, person_id: int) -> set[int]:
+    """Reviews of what is held whose owner, or a group that their deadline has asked as well, this person is of."""
+    held, rungs, memberships = tables.review_versions, tables.rungs, tables.memberships
+    groups = sa.select(memberships.c.group_name).where(
+        memberships.c.person_id == person_id, memberships.c.removed_at.is_(None)
     )
+    asked = sa.exists().where(
+        rungs.c.gate_id.is_(None),
+        rungs.c.version_id == held.c.version_id,
+        rungs.c.since_seq == held.c.since_seq,
+        rungs.c.group_name.in_(groups),
+    )
+    query = sa.select(held.c.review_id).where(held.c.outcome.is_(None), held.c.owner.in_(groups) | asked)
+    return set(connection.scalars(query))
 
 
 def undecided_pairs(connection: sa.Connection, gate_ids: Sequence[int]) -> dict[int, set[tuple[int, int]]]:
@@ -217,6 +261,7 @@ def _wait(row: Any, gate: GateWait | None, fired: Sequence[FiredRung]) -> Wait:
         row.since_at,
         row.since_seq,
         gate,
+        None if row.review_id is None else ParkedRound(row.review_id, row.review_round, row.flow_run_id),
         tuple(fired),
     )
 

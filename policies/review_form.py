@@ -27,8 +27,6 @@ __all__ = [
 COMMENT_LIMIT = 4_000
 """Characters of a comment."""
 
-_DECISIONS = [str(decision) for decision in Decision]
-_NEGATIVE = [str(Decision.REQUEST_CHANGES), str(Decision.REJECT)]
 _HYDRATED = "__prefect_kind"
 
 
@@ -73,17 +71,18 @@ def form_schema(sheet: ReviewSheet) -> dict[str, Any]:
     round and the basis hash of each gate; validators and the UI ignore it.
     """
     comment = {"type": "string", "title": "Comment", "maxLength": COMMENT_LIMIT}
+    decisions = [str(decision) for decision in sheet.decisions]
     exception = {
         "type": "object",
         "title": "Exception",
         "properties": {
             "asset": {"type": "string", "title": "Asset", "enum": [item.choice for item in sheet.items]},
-            "decision": {"type": "string", "title": "Decision", "enum": _DECISIONS},
+            "decision": {"type": "string", "title": "Decision", "enum": decisions},
             "comment": comment,
         },
         "required": ["asset", "decision"],
         "additionalProperties": False,
-        **_comment_when_negative(),
+        **_comment_where_needed(sheet),
     }
     return {
         "type": "object",
@@ -93,7 +92,7 @@ def form_schema(sheet: ReviewSheet) -> dict[str, Any]:
                 "type": "string",
                 "title": "Decision",
                 "description": "For every asset that is not listed under exceptions.",
-                "enum": _DECISIONS,
+                "enum": decisions,
                 "position": 0,
             },
             "reviewer": {
@@ -105,7 +104,9 @@ def form_schema(sheet: ReviewSheet) -> dict[str, Any]:
             },
             "comment": {
                 **comment,
-                "description": "Needed when changes are requested or the review is rejected.",
+                "description": "Why: needed for each decision."
+                if sheet.quarantine
+                else "Needed when changes are requested or the review is rejected.",
                 "position": 2,
             },
             "exceptions": {
@@ -119,7 +120,7 @@ def form_schema(sheet: ReviewSheet) -> dict[str, Any]:
         },
         "required": ["decision", "reviewer"],
         "additionalProperties": False,
-        **_comment_when_negative(),
+        **_comment_where_needed(sheet),
         "x-signoff": {
             "review": sheet.review_id,
             "round": sheet.round,
@@ -140,9 +141,10 @@ def read_answer(raw: Mapping[str, Any] | None, sheet: ReviewSheet) -> Answer | R
         return unreadable.refusal
 
 
-def _comment_when_negative() -> dict[str, Any]:
+def _comment_where_needed(sheet: ReviewSheet) -> dict[str, Any]:
+    explained = [str(decision) for decision in sheet.explained]
     return {
-        "if": {"properties": {"decision": {"enum": _NEGATIVE}}, "required": ["decision"]},
+        "if": {"properties": {"decision": {"enum": explained}}, "required": ["decision"]},
         "then": {"properties": {"comment": {"type": "string", "minLength": 1}}, "required": ["comment"]},
     }
 
@@ -151,7 +153,7 @@ def _read_form(raw: Mapping[str, Any] | None, sheet: ReviewSheet) -> Answer:
     if raw is None:
         raise _Unreadable("", "The run was resumed without its form. Open the run, choose Resume and fill the form in.")
     fields = _read_object("", raw, {"decision", "reviewer", "comment", "exceptions"})
-    decision, comment = _read_verdict("", fields)
+    decision, comment = _read_verdict("", fields, sheet)
     people = {reviewer.choice: reviewer for reviewer in sheet.reviewers}
     reviewer = people[_read_choice("reviewer", fields.get("reviewer"), list(people))]
     exceptions = _read_exceptions(fields.get("exceptions"), sheet)
@@ -174,16 +176,18 @@ def _read_exceptions(value: Any, sheet: ReviewSheet) -> dict[str, tuple[Decision
         asset = _read_choice(f"{at}.asset", fields.get("asset"), choices)
         if asset in read:
             raise _Unreadable(f"{at}.asset", f"“{asset}” is listed twice: one exception for each asset.")
-        read[asset] = _read_verdict(f"{at}.", fields)
+        read[asset] = _read_verdict(f"{at}.", fields, sheet)
     return read
 
 
-def _read_verdict(prefix: str, fields: Mapping[str, Any]) -> tuple[Decision, str | None]:
-    decision = Decision(_read_choice(f"{prefix}decision", fields.get("decision"), _DECISIONS))
+def _read_verdict(prefix: str, fields: Mapping[str, Any], sheet: ReviewSheet) -> tuple[Decision, str | None]:
+    allowed = [str(decision) for decision in sheet.decisions]
+    decision = Decision(_read_choice(f"{prefix}decision", fields.get("decision"), allowed))
     comment = _read_comment(f"{prefix}comment", fields.get("comment"))
-    if comment is None and decision is not Decision.APPROVE:
+    if comment is None and decision in sheet.explained:
         said = decision.replace("_", " ")
-        raise _Unreadable(f"{prefix}comment", f"“{said}” needs a comment that says what is wrong.")
+        why = "why it may go on" if decision is Decision.RELEASE else "what is wrong"
+        raise _Unreadable(f"{prefix}comment", f"“{said}” needs a comment that says {why}.")
     return decision, comment
 
 

@@ -35,9 +35,16 @@ def _heading(sheet: ReviewSheet) -> str:
     assets = "1 asset" if count == 1 else f"{count} assets"
     due = f", due **{markdown_text(sheet.due_text)}**" if sheet.due_text else ""
     stage, collection, policy = (markdown_text(name) for name in (sheet.stage, sheet.collection, sheet.policy_name))
+    where = "held in **quarantine**" if sheet.quarantine else f"stage **{stage}**"
+    asked = (
+        "*release*: screening goes on without what was found here, and reviewers are asked as ever; *reject*: it ends "
+        "here. Say why. Open nothing that you do not trust.\n\n"
+        if sheet.quarantine
+        else ""
+    )
     return (
-        f"**{assets}** of {collection}, stage **{stage}**, policy {policy}{due}.\n\n"
-        "One decision is for every asset; what differs goes under *exceptions*. "
+        f"**{assets}** of {collection}, {where}, policy {policy}{due}.\n\n"
+        f"{asked}One decision is for every asset; what differs goes under *exceptions*. "
         "Who you are is declared, not authenticated: choose yourself only. "
         "Links open in this tab: hold Ctrl or Cmd to keep the form."
     )
@@ -74,7 +81,8 @@ def _finding_lines(item: ReviewItem) -> list[str]:
         f"rights: **{markdown_text(item.clearance)}**",
         *(markdown_text(text, TEXT_LIMIT) for text in item.reasons),
     ]
-    return [*changed, _recognised(item), *rights]
+    held = [f"**held: {markdown_text(item.held_because, TEXT_LIMIT)}**"] if item.held_because else []
+    return [*held, *changed, _recognised(item), *rights]
 
 
 def _recognised(item: ReviewItem) -> str:

@@ -9,11 +9,12 @@ from policies.shown_text import plain_text
 
 
 class Decision(StrEnum):
-    """What one person says of one gate."""
+    """What one person says of one gate, or of one version in quarantine."""
 
     APPROVE = "approve"
     REQUEST_CHANGES = "request_changes"
     REJECT = "reject"
+    RELEASE = "release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class ReviewItem:
     basis: str
     changed_since: str | None = None
     earlier_comments: tuple[str, ...] = ()
+    held_because: str | None = None
+    """In quarantine: what was found."""
 
     @property
     def choice(self) -> str:
@@ -92,6 +95,20 @@ class ReviewSheet:
     reviewers: tuple[Reviewer, ...]
     items: tuple[ReviewItem, ...]
     contact_sheet: bytes | None = None
+    quarantine: bool = False
+    """Whether it asks to release or to reject what is held, instead of to approve."""
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What may be said of each of its assets."""
+        if self.quarantine:
+            return (Decision.RELEASE, Decision.REJECT)
+        return (Decision.APPROVE, Decision.REQUEST_CHANGES, Decision.REJECT)
+
+    @property
+    def explained(self) -> tuple[Decision, ...]:
+        """Those of them that need a comment."""
+        return tuple(one for one in self.decisions if one is not Decision.APPROVE)
 
     @property
     def title(self) -> str:

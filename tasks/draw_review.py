@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from ledger.reviews import EligiblePerson, Review, ReviewedItem
+from ledger.reviews import QUARANTINE, EligiblePerson, Review, ReviewedItem
 from policies.calendars import due_at
 from policies.document import PolicyDocument
 from policies.review_sheet import Reviewer, ReviewItem, ReviewSheet
@@ -40,6 +40,7 @@ def draw_review(resources: Resources, review: Review, *, pictures: bool = True) 
         reviewers=tuple(_reviewer(one) for one in review.people if not one.has_decided),
         items=tuple(_item(resources, item, pictures) for item in items),
         contact_sheet=_contact_sheet(items, thumbnails) if pictures else None,
+        quarantine=review.purpose == QUARANTINE,
     )
 
 
@@ -86,6 +87,7 @@ def _item(resources: Resources, item: ReviewedItem, linked: bool) -> ReviewItem:
         link=link,
         basis=item.basis,
         changed_since=_quorum_words(item),
+        held_because=item.held_because,
     )
 
 

@@ -47,12 +47,12 @@ def fire_rungs(resources: Resources, actor: str, flow_run_id: str | None = None)
         waits = [*waiting_gates(connection), *waiting_versions(connection)]
     now = resources.clock.now()
     due = [wait for wait in waits if terms(wait).is_due(wait, now)]
-    parked = _parked_runs(resources, sorted({wait.gate.flow_run_id for wait in due if wait.gate}))
+    parked = _parked_runs(resources, sorted({wait.review.flow_run_id for wait in due if wait.review}))
     fired: list[Firing] = []
-    for together in _transactions([wait for wait in due if wait.gate is None or wait.gate.flow_run_id in parked]):
+    for together in _transactions([wait for wait in due if _is_answerable(wait, parked)]):
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
             present = _again(tx.connection, together)
-            fired += fire_due(tx, [one for one in present if one.gate is None or one.gate.flow_run_id in parked], terms)
+            fired += fire_due(tx, [one for one in present if _is_answerable(one, parked)], terms)
     _close_runs(resources, fired)
     kinds = [one.rung.kind for one in fired]
     return RungsFired(*(kinds.count(kind) for kind in (RungKind.REMIND, RungKind.ESCALATE, RungKind.FINALLY)))
@@ -97,6 +97,11 @@ def _parked_runs(resources: Resources, run_ids: Sequence[str]) -> frozenset[str]
     return frozenset(state.flow_run_id for state in states if state.is_parked)
 
 
+def _is_answerable(wait: Wait, parked: frozenset[str]) -> bool:
+    """Whether no answer to it is on its way: its run waits, or nobody is asked."""
+    return wait.review is None or wait.review.flow_run_id in parked
+
+
 def _transactions(waits: Sequence[Wait]) -> Iterator[list[Wait]]:
     """What is written together: the gates of one review; versions that wait by themselves, some hundreds."""
     gates = sorted((wait for wait in waits if wait.gate), key=_review_of)
@@ -108,7 +113,7 @@ def _transactions(waits: Sequence[Wait]) -> Iterator[list[Wait]]:
 
 
 def _review_of(wait: Wait) -> int:
-    return wait.gate.review_id if wait.gate else 0
+    return wait.review.review_id if wait.review else 0
 
 
 def _again(connection: sa.Connection, waits: Sequence[Wait]) -> list[Wait]:
@@ -120,6 +125,10 @@ def _again(connection: sa.Connection, waits: Sequence[Wait]) -> list[Wait]:
 
 def _close_runs(resources: Resources, fired: Sequence[Firing]) -> None:
     """End the runs of rounds that these rungs have ended; what this does not live to do, the next sweep does."""
-    ended = {one.wait.gate.flow_run_id: one.rung.kind for one in fired if one.wait.gate and one.rung.kind in _ENDED}
+    ended = {
+        one.wait.review.flow_run_id: one.rung.kind
+        for one in fired
+        if one.wait.review and (one.rung.kind is RungKind.ESCALATE or (one.wait.gate and one.rung.kind in _ENDED))
+    }
     for run_id, kind in ended.items():
         close_run(resources.prefect, run_id, _ENDED[kind])

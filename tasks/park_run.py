@@ -164,10 +164,20 @@ def close_run(api: PrefectApi, flow_run_id: str, reason: str) -> bool:
     if run is None or not run.is_parked:
         return False
     state = {"type": "CANCELLED", "name": "Closed", "message": reason[:_REASON_LIMIT]}
-    closed = api.set_state(flow_run_id, state).accepted
-    if closed:
-        delete_inputs(api, flow_run_id)
-    return closed
+    if not api.set_state(flow_run_id, state).accepted:
+        return False
+    if api.read_input(flow_run_id, RESPONSE) is not None:  # resumed between the look and the closing
+        _let_go_on(api, flow_run_id)
+        return False
+    delete_inputs(api, flow_run_id)
+    return True
+
+
+def _let_go_on(api: PrefectApi, flow_run_id: str) -> None:
+    """Schedule a run again whose answer came in the moment in which it was closed: what was said is not lost."""
+    details = {"scheduled_time": datetime.now(UTC).isoformat()}
+    state = {"type": "SCHEDULED", "name": "Answered", "state_details": details}
+    api.post(f"flow_runs/{flow_run_id}/set_state", {"state": state, "force": True})
 
 
 def _suspended(pause_key: str, timeout_at: datetime) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from ledger.decide import Ballot, Decided, decide, mark_answered, note_attempt
 from ledger.errors import StaleVersion
-from ledger.reviews import Review, close_round, load_review, mark_parked, parking_of_run, parkings_to_do
+from ledger.held import decide_held
+from ledger.reviews import QUARANTINE, Review, close_round, load_review, mark_parked, parking_of_run, parkings_to_do
 from ledger.transaction import Transaction
 from policies.review_form import Answer, read_answer
 from tasks.draw_review import draw_review, due_of
@@ -105,7 +106,10 @@ def _take(tx: Transaction, resources: Resources, review: Review, raw: Any) -> Re
         note_attempt(tx, review.review_id, review.round, f"not acceptable: {answer.field or 'the form'}")
         return Recorded(review.review_id, f"The last answer was not accepted: {answer.reason}", Decided())
     ballots = [Ballot(one.gate_id, str(one.decision), one.comment) for one in answer.decisions]
-    decided = decide(tx, review.review_id, review.round, answer.person_id, answer.on_behalf_of, ballots)
+    if review.purpose == QUARANTINE:
+        decided = decide_held(tx, review, answer.person_id, ballots)
+    else:
+        decided = decide(tx, review.review_id, review.round, answer.person_id, answer.on_behalf_of, ballots)
     if decided.refused:
         note_attempt(tx, review.review_id, review.round, "; ".join(sorted(set(decided.refused.values()))))
     return Recorded(review.review_id, _words(review, answer, decided), decided)

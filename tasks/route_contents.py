@@ -12,11 +12,12 @@ import polars as pl
 from classifiers.inspection import Inspection
 from classifiers.media_types import is_mismatch, media_type_of_name
 from ledger.gates import GateTerms
+from ledger.held import overrides_of
 from ledger.reader import Unscreened, copies_of, perceptual_hashes
 from ledger.screen import Screened, VerdictRecord
 from policies.document import PolicyDocument
 from policies.facts import FACTS_SCHEMA
-from policies.routing import route_versions
+from policies.routing import OVERRIDES_SCHEMA, route_versions
 from tasks.check_rights import Clearance, collection_of
 from tasks.resources import Resources
 
@@ -43,7 +44,10 @@ def route_contents(resources: Resources, screenings: Sequence[Screening], policy
     if not screenings:
         return []
     facts = _facts(resources, screenings)
-    routes = route_versions(pl.DataFrame(facts, schema=FACTS_SCHEMA), policy)
+    with resources.ledger.reading() as connection:
+        released = overrides_of(connection, (one.version.version_id for one in screenings))
+    overridden = pl.DataFrame(released, schema=OVERRIDES_SCHEMA, orient="row") if released else None
+    routes = route_versions(pl.DataFrame(facts, schema=FACTS_SCHEMA), policy, overridden)
     return [
         _screened(one, fact, route, policy)
         for one, fact, route in zip(screenings, facts, routes.iter_rows(named=True), strict=True)

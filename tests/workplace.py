@@ -26,6 +26,7 @@ from flows.decide_review import decide_review
 from flows.enforce_deadlines import enforce_deadlines
 from flows.ingest_assets import ingest_assets
 from ledger.reader import listing, story
+from ledger.reviews import QUARANTINE
 from tasks.park_run import SCHEMA, resume_run
 from tasks.prepare_buckets import prepare_buckets
 from tasks.prepare_ledger import prepare_ledger
@@ -200,8 +201,8 @@ class Workplace:
             run_flow(decide_review, flow_run=run)
 
     def decide_all(self, **variables: str) -> None:
-        """Approve whatever waits, until nothing waits."""
-        while rows := self.reviews():
+        """Approve whatever can be approved, until nothing else waits."""
+        while rows := [row for row in self.reviews() if row["stage"] != QUARANTINE]:
             for row in rows:
                 self.decide(row, **variables)
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from policies.calendars import Calendar, later_working
-from tasks.park_run import resume_run
+from tasks.park_run import close_run, resume_run
+from tasks.prefect_api import PrefectApi, RunState
 from tests.running_stack import settings_of
 from tests.workplace import MakeWorkplace, Workplace, reviewers_of
 
@@ -52,18 +53,19 @@ def test_a_review_is_reminded_escalated_and_ended(place: Workplace) -> None:
     place.put(HELD, "No picture at all, whatever its name may say of it.")
     place.ingest()
     assert place.states() == {KEY: "in_review", HELD: "quarantined"}
-    (row,) = place.reviews()
+    row, held = sorted(place.reviews(), key=lambda one: one["stage"])
     name, tags, _ = run_of(place, row)
     for _ in range(2):
         place.enforce(CLOCK=after(row, 1))
         assert run_of(place, row) == (f"{name} · reminded", sorted([*tags, "reminded"]), "PAUSED")
+        assert run_of(place, held)[2] == "PAUSED"
     assert place.rows("SELECT kind, count(*) FROM rungs GROUP BY kind") == [("remind", 1)]
     editors = place.rows("SELECT count(*) FROM gate_eligible")
     assert place.rows("SELECT count(*) FROM notices WHERE state = 'waiting'") == editors
 
     place.enforce(CLOCK=after(row, 2))
     (again,) = place.reviews()
-    assert run_of(place, row)[2] == "CANCELLED"
+    assert (run_of(place, row)[2], run_of(place, held)[2]) == ("CANCELLED", "CANCELLED")
     assert run_of(place, again)[0].endswith("round 2 · escalated")
     assert {"reminded", "overdue", "escalated"} <= set(run_of(place, again)[1])
     assert again["due_at"] == later_working(BERLIN, _parked_at(place), 3 * DAY)
@@ -128,6 +130,26 @@ def test_an_answer_that_the_deadline_overtook_is_kept(
     assert place.rows("SELECT verdict, counted FROM decisions") == [("approve", counted)]
     assert place.states() == {KEY: state}
     assert place.reviews() == []
+
+
+def test_an_answer_in_the_moment_of_closing_goes_on(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resumed between the look at the run and its closing: the run is not closed, and what was said counts."""
+    place.put(KEY, WORDS)
+    place.ingest()
+    (row,) = place.reviews()
+    look = PrefectApi.read_run
+
+    def look_and_answer(api: PrefectApi, flow_run_id: str) -> RunState | None:
+        seen = look(api, flow_run_id)
+        answer(place, row)
+        return seen
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PrefectApi, "read_run", look_and_answer)
+        assert not close_run(place.stack.api, row["flow_run_id"], "nobody needs it any more")
+    assert run_of(place, row)[2] == "SCHEDULED"
+    place.go_on(row["flow_run_id"])
+    assert list(place.library()) == [KEY]
 
 
 def _answered_then(place: Workplace, row: dict[str, Any]) -> Callable[..., frozenset[str]]:

@@ -72,7 +72,8 @@ def test_an_ingest_that_is_killed_is_finished_by_the_next(
         + [("text/broken.jpg", step) for step in ("submit", "quarantine")]
     )
     reviews = workplace.reviews()
-    assert [(row["assets"], row["status"]) for row in reviews] == [(review_size, "parked")] * (5 // review_size)
+    of_texts = [(row["assets"], row["status"]) for row in reviews if row["stage"] != "quarantine"]
+    assert of_texts == [(review_size, "parked")] * (5 // review_size)
     assert runs_of_reviews(workplace) == sorted(row["flow_run_id"] for row in reviews)
     workplace.decide_all()
     assert workplace.library() == {key: sha256 for key, sha256 in sha256s.items() if key != "text/broken.jpg"}

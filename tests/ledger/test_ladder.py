@@ -291,6 +291,9 @@ def test_rungs_and_notices_stand(world: ApprovalWorld, raw: RawSql) -> None:
         ("", sent),
     ):
         assert raw.attempt(lambda statement=statement: raw.execute(statement)) == refusal
+    notice = {"notice_id": 9, "person_id": 1, "kind": "remind", "occasion": "x", "version_id": version_id, "body": "{}"}
+    notice |= {"created_at": 1, "state": "sent", "closed_at": 1}
+    assert raw.attempt(lambda: raw.insert("notices", **notice)) == once
     again = raw.attempt(lambda: raw.execute(sent), lambda: raw.execute("UPDATE notices SET attempts = 2"))
     assert again == once
 

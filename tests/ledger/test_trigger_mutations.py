@@ -15,7 +15,8 @@ from tests.ledger.conftest import DROPPED
 ROOT = Path(__file__).parents[2]
 TRIGGERS = ROOT / "ledger" / "migrations" / "triggers"
 HERE = Path(__file__).parent
-SUITE = [*sorted(HERE.glob("test_rules_*.py")), HERE / "test_forget.py", HERE / "test_ladder.py"]
+ALSO = [HERE / f"test_{name}.py" for name in ("forget", "held", "ladder")]
+SUITE = [*sorted(HERE.glob("test_rules_*.py")), *ALSO]
 
 
 def triggers(database: str) -> list[str]:

@@ -401,3 +401,26 @@ def test_any_json_is_answered_or_refused(raw: Any) -> None:
         assert all(d.comment for d in result.decisions if d.decision is not Decision.APPROVE)
     else:
         assert result.reason
+
+
+def test_what_is_held_is_released_or_rejected_with_a_reason() -> None:
+    """Two decisions and no approval; both need a comment, and the row says what was found, escaped."""
+    held = replace(HERO, held_because="inspection_failed: broken: <script>")
+    sheet = replace(SHEET, stage="quarantine", items=(held, CLIP), quarantine=True)
+    form = form_schema(sheet)
+    assert form["properties"]["decision"]["enum"] == ["release", "reject"]
+    assert form["if"]["properties"]["decision"]["enum"] == ["release", "reject"]
+    said = {"reviewer": "lea · Lea Brandt", "decision": "release", "comment": "seen"}
+    assert read_answer(said, sheet) == Answer(
+        7, 7, (GateDecision(101, Decision.RELEASE, "seen"), GateDecision(102, Decision.RELEASE, "seen"))
+    )
+    for wrong in ({"decision": "approve"}, {"decision": "request_changes"}):
+        assert isinstance(read_answer(said | wrong, sheet), Refusal)
+    assert read_answer(said | {"comment": " "}, sheet) == Refusal(
+        "comment", "“release” needs a comment that says why it may go on."
+    )
+    assert isinstance(read_answer(said, SHEET), Refusal)
+    shown = form_description(sheet)
+    assert "held in **quarantine**" in shown
+    assert "**held: inspection\\_failed" in shown
+    assert "<script>" not in shown

@@ -66,7 +66,8 @@ def test_bytes_that_were_lost_before_screening_quarantine_one_version(
     workplace.client.delete_object(Bucket=custody["bucket"], Key=custody["key"], VersionId=custody["object_version"])
     workplace.ingest()
     assert workplace.states() == {"text/gone.txt": "quarantined", "text/here.txt": "in_review"}
-    reason = workplace.story("text/gone.txt")["events"][-1]["reason"]
+    events = workplace.story("text/gone.txt")["events"]
+    reason = next(one["reason"] for one in events if one["action"] == "quarantine")
     assert reason.startswith("inspection_failed: its bytes are lost: s3://")
 
 

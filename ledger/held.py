@@ -1,0 +1,250 @@
+"""What is held in quarantine: put before its owner in reviews, released with its findings named, or rejected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from ledger import tables
+from ledger.decide import Ballot, Decided, write_note
+from ledger.reviews import QUARANTINE, Review, ReviewedItem, first_round
+from ledger.transaction import Draft, Transaction, batches
+from ledger.transitions import Move, move
+from policies.lifecycle import Action, State
+
+_ENDS = {"release": ("released", Action.RELEASE), "reject": ("rejected", Action.REJECT)}
+
+
+@dataclass(frozen=True, slots=True)
+class HeldVersion:
+    """A version in quarantine that no review carries yet."""
+
+    version_id: int
+    key: str
+    collection: str
+    policy_sha256: str
+    since_seq: int
+    since_at: datetime
+
+
+def held_without_review(connection: sa.Connection) -> list[HeldVersion]:
+    """Quarantined versions that wait to be put before their owner, oldest first; not those on their way elsewhere."""
+    versions, assets, carried, effects = tables.versions, tables.assets, tables.review_versions, tables.effects
+    query = (
+        sa.select(
+            versions.c.version_id,
+            assets.c.key,
+            versions.c.collection,
+            versions.c.policy_sha256,
+            versions.c.state_seq.label("since_seq"),
+            versions.c.state_since.label("since_at"),
+        )
+        .join(assets, assets.c.asset_id == versions.c.asset_id)
+        .outerjoin(
+            carried,
+            sa.and_(carried.c.version_id == versions.c.version_id, carried.c.since_seq == versions.c.state_seq),
+        )
+        .where(
+            versions.c.state == str(State.QUARANTINED),
+            carried.c.version_id.is_(None),
+            ~sa.exists().where(effects.c.version_id == versions.c.version_id, effects.c.status == "open"),
+        )
+        .order_by(versions.c.version_id)
+    )
+    return [HeldVersion(**row._mapping) for row in connection.execute(query)]
+
+
+def open_held_reviews(tx: Transaction, groups: Sequence[tuple[str, datetime, Sequence[HeldVersion]]]) -> list[int]:
+    """Open a review for each (owner group, due time, versions), its first round noted as `to park`; returns their ids.
+
+    The versions of a review have one collection and one policy.
+    """
+    ids = tx.number(tables.reviews, len(groups))
+    for review_id, (owner, due_at, versions) in zip(ids, groups, strict=True):
+        review = {"review_id": review_id, "purpose": QUARANTINE, "stage": QUARANTINE, "due_at": due_at}
+        of_first = {"collection": versions[0].collection, "policy_sha256": versions[0].policy_sha256}
+        tx.insert(tables.reviews, [{**review, **of_first, "opened_at": tx.origin.at}])
+        tx.insert(
+            tables.review_versions,
+            [
+                {
+                    "review_id": review_id,
+                    "position": place,
+                    "version_id": one.version_id,
+                    "since_seq": one.since_seq,
+                    "owner": owner,
+                }
+                for place, one in enumerate(versions, 1)
+            ],
+        )
+        tx.insert(tables.parkings, [first_round(review_id, tx.origin.at)])
+        tx.append(
+            Draft(
+                "open_review",
+                version_id=one.version_id,
+                details={"review": review_id, "stage": QUARANTINE, "position": place},
+            )
+            for place, one in enumerate(versions, 1)
+        )
+    return list(ids)
+
+
+def decide_held(tx: Transaction, review: Review, person_id: int, ballots: Sequence[Ballot]) -> Decided:
+    """Record what a person of the owner group says of what is held: `release` or `reject`, each with its reason.
+
+    A release names the findings that it overrides: those that were shown. Screening then goes on without them. What was
+    decided meanwhile keeps the answer as an opinion; what somebody may not decide is refused with the reason.
+    """
+    items = {item.gate_id: item for item in review.items}
+    allowed = person_id in {one.person_id for one in review.people}
+    newer = _overtaken(tx.connection, [item.version_id for item in review.items])
+    counted: list[Ballot] = []
+    opinions: list[Ballot] = []
+    refused: dict[int, str] = {}
+    for ballot in ballots:
+        reason = _refusal(ballot, items.get(ballot.gate_id), review, allowed=allowed, newer=newer)
+        if ballot.gate_id in {one.gate_id for one in (*counted, *opinions)}:
+            reason = "the answer decides twice on this asset; only the first counts"
+        if reason:
+            refused[ballot.gate_id] = reason
+        elif items[ballot.gate_id].is_open:
+            counted.append(ballot)
+        else:
+            opinions.append(ballot)
+    _keep_opinions(tx, review, person_id, [items[one.gate_id] for one in opinions], opinions)
+    _carry_out(tx, review, person_id, [items[one.gate_id] for one in counted], counted)
+    return Decided(
+        counted=tuple(one.gate_id for one in counted),
+        opinions=tuple(one.gate_id for one in opinions),
+        refused=refused,
+        turned_down=tuple(items[one.gate_id].version_id for one in counted if one.verdict == "reject"),
+    )
+
+
+def overrides_of(connection: sa.Connection, version_ids: Iterable[int]) -> list[tuple[int, str]]:
+    """(version, finding) of everything that people's releases of these versions have overridden."""
+    events = tables.events
+    found: set[tuple[int, str]] = set()
+    for batch in batches(version_ids):
+        query = sa.select(events.c.version_id, events.c.body).where(
+            events.c.version_id.in_(batch), events.c.action == str(Action.RELEASE)
+        )
+        for row in connection.execute(query):
+            named = json.loads(row.body)["details"].get("findings", [])
+            found.update((row.version_id, finding) for finding in named)
+    return sorted(found)
+
+
+def _refusal(
+    ballot: Ballot, item: ReviewedItem | None, review: Review, *, allowed: bool, newer: frozenset[int]
+) -> str | None:
+    if item is None:
+        return "this asset is not part of the review"
+    if not allowed:
+        return "this person may not decide here"
+    if ballot.verdict not in _ENDS:
+        return "what is held is released or rejected"
+    if not (ballot.comment or "").strip():
+        return "a reason is needed to release and to reject"
+    if item.is_open and review.basis.get(str(item.gate_id)) != item.basis:
+        return "what the form showed has changed meanwhile"
+    if item.is_open and ballot.verdict == "release" and item.version_id in newer:
+        return "a newer version of this asset has arrived: that one is looked at instead"
+    return None
+
+
+def _overtaken(connection: sa.Connection, version_ids: Sequence[int]) -> frozenset[int]:
+    """Which of these versions have been followed by newer bytes of the same asset."""
+    versions, newer = tables.versions, tables.versions.alias("newer")
+    query = sa.select(versions.c.version_id).join(
+        newer, sa.and_(newer.c.asset_id == versions.c.asset_id, newer.c.arrived_seq > versions.c.arrived_seq)
+    )
+    return frozenset(connection.scalars(query.where(versions.c.version_id.in_(version_ids))))
+
+
+def _carry_out(
+    tx: Transaction, review: Review, person_id: int, items: Sequence[ReviewedItem], ballots: Sequence[Ballot]
+) -> None:
+    held = tables.review_versions
+    hashes = _record(tx, review, person_id, items, ballots)
+    moves = []
+    for item, ballot, comment_hash in zip(items, ballots, hashes, strict=True):
+        outcome, action = _ENDS[ballot.verdict]
+        this = sa.and_(held.c.review_id == review.review_id, held.c.version_id == item.version_id)
+        tx.connection.execute(
+            held.update().where(this, held.c.outcome.is_(None)).values(outcome=outcome, closed_at=tx.origin.at)
+        )
+        overrides = {"findings": list(item.findings)} if action is Action.RELEASE else {}
+        moves.append(
+            Move(
+                item.version_id,
+                action,
+                State.QUARANTINED,
+                round=item.round,
+                reason=f"{outcome} by a person of the owner group",
+                actor=f"person:{person_id}",
+                details={**_said(review, item, comment_hash), **overrides},
+            )
+        )
+    move(tx, moves)
+
+
+def _keep_opinions(
+    tx: Transaction, review: Review, person_id: int, items: Sequence[ReviewedItem], ballots: Sequence[Ballot]
+) -> None:
+    """Keep what was said after the outcome, with an event that changes nothing."""
+    hashes = _record(tx, review, person_id, items, ballots)
+    tx.append(
+        Draft(
+            "say_of_held",
+            version_id=item.version_id,
+            round=item.round,
+            actor=f"person:{person_id}",
+            details={**_said(review, item, comment_hash), "verdict": ballot.verdict},
+        )
+        for item, ballot, comment_hash in zip(items, ballots, hashes, strict=True)
+    )
+
+
+def _record(
+    tx: Transaction, review: Review, person_id: int, items: Sequence[ReviewedItem], ballots: Sequence[Ballot]
+) -> list[str]:
+    """Insert the decisions with their reasons; returns the salted hash of each reason."""
+    notes = [write_note(tx, one.comment or "") for one in ballots]
+    ids = tx.number(tables.held_decisions, len(ballots))
+    tx.insert(
+        tables.held_decisions,
+        [
+            {
+                "decision_id": decision_id,
+                "review_id": review.review_id,
+                "version_id": item.version_id,
+                "person_id": person_id,
+                "verdict": ballot.verdict,
+                "counted": item.is_open,
+                "signature": "none",
+                "sha256": item.sha256,
+                "basis": review.basis.get(str(item.gate_id), item.basis),
+                "note_id": note_id,
+                "decided_at": tx.origin.at,
+            }
+            for decision_id, item, ballot, (note_id, _) in zip(ids, items, ballots, notes, strict=True)
+        ],
+    )
+    return [comment_hash for _, comment_hash in notes]
+
+
+def _said(review: Review, item: ReviewedItem, comment_hash: str) -> dict[str, Any]:
+    return {
+        "review": review.review_id,
+        "review_round": review.round,
+        "sha256": item.sha256,
+        "signature": "none: declared, not authenticated",
+        "comment_hash": comment_hash,
+        "counted": item.is_open,
+    }
