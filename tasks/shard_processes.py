@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
@@ -84,7 +85,8 @@ class _ShardProcess:
     def end(self) -> int | None:
         """End the process at once: what it was doing is safe to repeat. Returns its exit code."""
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            with suppress(BrokenPipeError):  # what it was not there to read any more
+                self._process.stdin.close()
         self._process.kill()
         code = self._process.wait()
         if self._process.stdout is not None:
