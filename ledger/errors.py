@@ -104,6 +104,24 @@ class LedgerInUse(LedgerError):
         return (type(self), (self.events, self.versions))
 
 
+class StillCounted(LedgerError):
+    """A decision of somebody who should be forgotten counts at a gate that is open still."""
+
+    def __init__(self, handle: str, reviews: Sequence[int]) -> None:
+        """`handle` of the person, and the reviews with such gates."""
+        named = ", ".join(str(one) for one in reviews)
+        super().__init__(
+            f"a decision of {handle} counts in review {named}, which is not over; nothing was erased, as somebody who "
+            "came back under the same handle could decide there a second time. Have the others decide it first "
+            f"(`signoff reviews`), or wait for its deadline, then forget {handle}"
+        )
+        self.handle, self.reviews = handle, tuple(reviews)
+
+    def __reduce__(self) -> tuple[type[StillCounted], tuple[str, tuple[int, ...]]]:
+        """Survive the way from one process to another."""
+        return (type(self), (self.handle, self.reviews))
+
+
 class StillInRoster(LedgerError):
     """The roster file names somebody who should be forgotten."""
 

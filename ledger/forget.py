@@ -11,11 +11,13 @@ import sqlalchemy as sa
 
 from ledger import tables
 from ledger.engine import Ledger
-from ledger.errors import UnknownName
+from ledger.errors import StillCounted, UnknownName
+from ledger.reviews import close_round
 from ledger.transaction import Draft, Transaction, batches
 
 FORGOTTEN: Final = "forgotten person"
 _REWRITTEN: Final = ("notes", "people", "parkings")
+_ASKED_ANEW: Final = "Somebody whom the form offered was forgotten."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +35,24 @@ class Forgetting:
     """Comments whose words and salts are erased."""
     rounds: tuple[tuple[int, int], ...]
     """(review, round) whose notice to the next reviewers names the person."""
+    forms: tuple[tuple[int, int], ...] = ()
+    """(review, round) that waits now, and whose form names the person or may do so."""
 
 
 def plan_forgetting(connection: sa.Connection, handle: str) -> Forgetting:
-    """What `forget_person` would erase. Raises `UnknownName` for a handle that nobody has."""
+    """What `forget_person` would erase.
+
+    Raises `UnknownName` for a handle that nobody has, and `StillCounted` while a decision of theirs counts at an open
+    gate: forgotten and brought in anew, the same human would be two people there.
+    """
     people, memberships, notes = tables.people, tables.memberships, tables.notes
     person = connection.execute(sa.select(people).where(people.c.handle == handle)).one_or_none()
     if person is None or handle == _forgotten(person.person_id):
         raise UnknownName(f"nobody of the ledger has the handle {handle!r}; `signoff people list` names those who have")
+    counted = _counted_in(connection, person.person_id)
+    if counted:
+        raise StillCounted(handle, counted)
+    rounds = _rounds_that_name(connection, _names(person))
     groups = sa.select(memberships.c.group_name).where(
         memberships.c.person_id == person.person_id, memberships.c.removed_at.is_(None)
     )
@@ -58,7 +70,8 @@ def plan_forgetting(connection: sa.Connection, handle: str) -> Forgetting:
         groups=tuple(sorted(connection.scalars(groups))),
         decisions=count,
         note_ids=tuple(sorted(note_ids)),
-        rounds=tuple(_rounds_that_name(connection, _names(person))),
+        rounds=tuple(rounds),
+        forms=tuple(_forms_that_name(connection, person.person_id, rounds)),
     )
 
 
@@ -66,7 +79,8 @@ def forget_person(tx: Transaction, handle: str) -> Forgetting:
     """Erase what tells who a person was, end their part in everything, and audit it by their number alone.
 
     Name, address and handle go, their comments with the salts of the hashes that the chain holds, so that no guess of
-    the words can be tested. They can no longer decide, and nobody of that handle is them again. Raises `UnknownName`.
+    the words can be tested. They can no longer decide, and nobody of that handle is them again. Forms that name
+    them are replaced: what waits is asked again without them. Raises `UnknownName` and `StillCounted`.
     """
     plan = plan_forgetting(tx.connection, handle)
     person_id, at = plan.person_id, tx.origin.at
@@ -88,6 +102,8 @@ def forget_person(tx: Transaction, handle: str) -> Forgetting:
             Draft("forget_person", details={"person": person_id, "comments": len(plan.note_ids)}),
         ]
     )
+    for review_id, number in plan.forms:
+        close_round(tx, review_id, number, "replaced", _ASKED_ANEW)
     return plan
 
 
@@ -118,6 +134,59 @@ def _rounds_that_name(connection: sa.Connection, names: Iterable[str]) -> list[t
     naming = sa.or_(*(parkings.c.reason.contains(name, autoescape=True) for name in names))
     query = sa.select(parkings.c.review_id, parkings.c.round).where(naming)
     return [(row.review_id, row.round) for row in connection.execute(query.order_by(*query.selected_columns))]
+
+
+def _forms_that_name(
+    connection: sa.Connection, person_id: int, rounds: Iterable[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Rounds that wait and offer the person, or did before they left: at a gate, for somebody, or as an owner."""
+    t = tables
+    eligible, held, memberships = t.gate_eligible, t.review_versions, t.memberships
+    asked = (
+        sa.select(t.review_gates.c.review_id)
+        .join(eligible, eligible.c.gate_id == t.review_gates.c.gate_id)
+        .where(sa.or_(eligible.c.person_id == person_id, eligible.c.on_behalf_of == person_id))
+    )
+    groups = sa.select(memberships.c.group_name).where(memberships.c.person_id == person_id)
+    owning = sa.select(held.c.review_id).where(held.c.owner.in_(groups))
+    escalated = (
+        sa.select(held.c.review_id)
+        .join(t.rungs, sa.and_(t.rungs.c.version_id == held.c.version_id, t.rungs.c.since_seq == held.c.since_seq))
+        .where(t.rungs.c.group_name.in_(groups))
+    )
+    parkings = t.parkings
+    query = (
+        sa.select(parkings.c.review_id, parkings.c.round, parkings.c.review_id.in_(asked.union(owning, escalated)))
+        .where(parkings.c.status.in_(("to_park", "parked")))
+        .order_by(parkings.c.review_id, parkings.c.round)
+    )
+    naming = set(rounds)
+    return [
+        (review_id, number)
+        for review_id, number, offers in connection.execute(query)
+        if offers or (review_id, number) in naming
+    ]
+
+
+def _counted_in(connection: sa.Connection, person_id: int) -> list[int]:
+    """Reviews with open gates at which a decision by the person, or for them, counts."""
+    t = tables
+    query = (
+        sa.select(t.review_gates.c.review_id)
+        .join(t.gates, t.gates.c.gate_id == t.review_gates.c.gate_id)
+        .join(t.versions, t.versions.c.version_id == t.gates.c.version_id)
+        .join(t.decisions, t.decisions.c.gate_id == t.gates.c.gate_id)
+        .where(
+            t.gates.c.outcome.is_(None),
+            t.versions.c.state == "in_review",
+            t.versions.c.round == t.gates.c.round,
+            t.decisions.c.counted,
+            sa.or_(t.decisions.c.person_id == person_id, t.decisions.c.on_behalf_of == person_id),
+        )
+        .distinct()
+        .order_by(t.review_gates.c.review_id)
+    )
+    return list(connection.scalars(query))
 
 
 def _redact(tx: Transaction, plan: Forgetting) -> None:

@@ -155,7 +155,7 @@ def _read_form(raw: Mapping[str, Any] | None, sheet: ReviewSheet) -> Answer:
     fields = _read_object("", raw, {"decision", "reviewer", "comment", "exceptions"})
     decision, comment = _read_verdict("", fields, sheet)
     people = {reviewer.choice: reviewer for reviewer in sheet.reviewers}
-    reviewer = people[_read_choice("reviewer", fields.get("reviewer"), list(people))]
+    reviewer = _read_person(fields.get("reviewer"), people)
     exceptions = _read_exceptions(fields.get("exceptions"), sheet)
     decisions = [GateDecision(item.gate_id, *exceptions.get(item.choice, (decision, comment))) for item in sheet.items]
     return Answer(reviewer.person_id, reviewer.principal_id, tuple(decisions))
@@ -202,6 +202,14 @@ def _read_comment(field: str, value: Any) -> str | None:
         if unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\r\t":
             raise _Unreadable(field, f"A comment holds the character U+{ord(char):04X}, which is not text: remove it.")
     return value.strip() or None
+
+
+def _read_person(value: Any, people: Mapping[str, Reviewer]) -> Reviewer:
+    """Neither what was said nor who is offered is quoted: a refusal outlives the people whom it would name."""
+    if isinstance(value, str) and value in people:
+        return people[value]
+    found = "missing" if value is None else "nobody of this form" if isinstance(value, str) else _kind(value)
+    raise _Unreadable("reviewer", f"reviewer is {found}: choose yourself from the list of the form.")
 
 
 def _read_choice(field: str, value: Any, choices: list[str]) -> str:

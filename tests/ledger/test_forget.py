@@ -8,14 +8,14 @@ import pytest
 import sqlalchemy as sa
 
 from ledger.decide import Ballot, decide
-from ledger.errors import RuleBroken, UnknownName
+from ledger.errors import RuleBroken, StillCounted, UnknownName
 from ledger.forget import Forgetting, forget_person, let_go, plan_forgetting
 from ledger.reader import story
 from ledger.reviews import close_round, load_review
 from ledger.roster import RosterPerson, import_roster, present_people
 from ledger.verify import verify_chain
 from ledger.verify_records import verify_records
-from tests.ledger.approval_world import GROUPS, PEOPLE, ApprovalWorld
+from tests.ledger.approval_world import BRAND_BY_TWO, GROUPS, PEOPLE, ApprovalWorld
 from tests.ledger.raw_sql import RawSql
 
 WORDS = "The horizon hangs to the left, said in words that stand nowhere else."
@@ -46,7 +46,7 @@ def test_nothing_is_left_but_a_number(decided: ApprovalWorld) -> None:
     lea = decided.person("lea")
     with decided.ledger.reading() as connection:
         plan = plan_forgetting(connection, "lea")
-    assert plan == Forgetting(lea, "lea", "Lea", "lea@example.org", ("brand", "legal"), 1, (1,), ((2, 2),))
+    assert plan == Forgetting(lea, "lea", "Lea", "lea@example.org", ("brand", "legal"), 1, (1,), ((2, 2),), ((2, 2),))
     assert forget(decided) == plan
     assert decided.ask("SELECT handle, name, email FROM people WHERE person_id = ?", lea) == [
         (f"forgotten person {lea}", None, None)
@@ -128,6 +128,36 @@ def test_a_handle_goes_only_with_everything_else(decided: ApprovalWorld, raw: Ra
     lea = decided.person("lea")
     sql = f"UPDATE people SET handle = 'forgotten person {lea}', {change} WHERE person_id = ?"
     assert raw.attempt(lambda: raw.execute(sql, lea)) == "signoff: rule 4: a person leaves; the record stays"
+
+
+def test_forms_that_offer_them_are_replaced(world: ApprovalWorld) -> None:
+    """Those that wait in Prefect are asked anew without the name: also when the roster let them go before."""
+    for number in range(2):
+        world.in_review(f"spring/{number}.jpg", str(number))
+    forget(world, "kim")
+    assert world.ask("SELECT DISTINCT round, status FROM parkings") == [(1, "parked")], "kim was offered nowhere"
+    with world.writing() as tx:
+        people = [RosterPerson(one, one.title(), None) for one in PEOPLE if one not in ("lea", "kim")]
+        import_roster(tx, people, {**GROUPS, "brand": ("ben", "mia"), "legal": ()})
+    forget(world)
+    rounds = world.ask("SELECT round, status, reason FROM parkings ORDER BY review_id, round")
+    assert rounds == [(1, "replaced", None), (2, "to_park", "Somebody whom the form offered was forgotten.")] * 2
+    with world.ledger.reading() as connection:
+        assert [one.handle for one in load_review(connection, 1).people] == ["ben"]
+        assert verify_records(connection) == []
+
+
+def test_nobody_is_forgotten_while_they_count_at_an_open_gate(world: ApprovalWorld) -> None:
+    """Forgotten and brought in anew, the same human would make a quorum of two alone; once it is over they go."""
+    version_id = world.in_review("spring/a.jpg", "one", BRAND_BY_TWO)
+    review_id = world.review_of(version_id)
+    world.vote(review_id, "lea", "approve")
+    with pytest.raises(StillCounted, match=f"a decision of lea counts in review {review_id}, which is not over"):
+        forget(world)
+    assert world.person("lea")
+    world.park()
+    world.vote(review_id, "ben", "approve")
+    assert forget(world).decisions == 1
 
 
 def test_an_unknown_handle_is_said(world: ApprovalWorld) -> None:

@@ -111,6 +111,16 @@ def test_forgetting_a_person_erases_their_reasons(world: ApprovalWorld, held: li
     is_sound(world)
 
 
+def test_the_form_of_who_is_forgotten_is_replaced(world: ApprovalWorld, held: list[int]) -> None:
+    """An owner of what is held is offered nowhere any more; who is none changes nothing."""
+    with world.writing("operator:ada") as tx:
+        assert forget_person(tx, "lea").forms == ()
+        assert forget_person(tx, "ole").forms == ((1, 1),)
+    assert world.ask("SELECT round, status FROM parkings ORDER BY round") == [(1, "replaced"), (2, "to_park")]
+    assert {world.state(one) for one in held} == {"quarantined"}
+    is_sound(world)
+
+
 def test_wrong_answers_decide_nothing(world: ApprovalWorld, held: list[int]) -> None:
     """A stranger, an approval, no reason, a stranger's asset: refused, each with its reason."""
     first, second = held

@@ -304,12 +304,12 @@ REFERENCE = {"__prefect_kind": "workspace_variable", "variable_name": "secret"}
         (
             APPROVAL | {"reviewer": "lea"},
             "reviewer",
-            "reviewer is “lea”: choose one of “lea · Lea Brandt”, “lea · Lea Brandt, for max”.",
+            "reviewer is nobody of this form: choose yourself from the list of the form.",
         ),
         (
             {"decision": "approve"},
             "reviewer",
-            "reviewer is missing: choose one of “lea · Lea Brandt”, “lea · Lea Brandt, for max”.",
+            "reviewer is missing: choose yourself from the list of the form.",
         ),
         (APPROVAL | {"decision": "reject"}, "comment", "“reject” needs a comment that says what is wrong."),
         (
