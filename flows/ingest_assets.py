@@ -17,7 +17,6 @@ from tasks.list_intake import list_intake
 from tasks.open_reviews import bundle_reviews
 from tasks.park_reviews import ParkedReview, park_reviews
 from tasks.resources import Resources, open_resources
-from tasks.retries import TRANSIENT
 from tasks.screen_shard import ACTOR, ShardSummary
 
 
@@ -50,31 +49,33 @@ class _Forward:
 
     def __init__(self, resources: Resources, run_id: str) -> None:
         self._resources, self._run_id = resources, run_id
-        self._away = False
+        self._put_off = False
         self.parked: list[ParkedReview] = []
         self.effects = EffectsSummary()
 
     def take_what_is_ready(self) -> None:
         """Park the reviews that are full and publish what was approved, while other shards are still under way.
 
-        A service that is away stops this, not the shards: what is left is for `take_everything`.
+        Whatever goes wrong stops this, not the shards: `take_everything` meets it again, and raises it.
         """
-        if self._away:
+        if self._put_off:
             return
         try:
             if bundle_reviews(self._resources, ACTOR, self._run_id, only_full=True):
                 self._park()
             if has_open_effects(self._resources):
                 self._carry_out()
-        except TRANSIENT as error:
-            get_run_logger().warning("%s; tried again when all shards are screened", error)
-            self._away = True
+        except Exception:  # noqa: BLE001 (see above)
+            get_run_logger().warning("put off until all shards are screened", exc_info=True)
+            self._put_off = True
 
     def take_everything(self) -> None:
         """Open reviews for all that wait for people, park them, carry out every effect."""
         step(bundle_reviews, "open-reviews")(self._resources, ACTOR, self._run_id)
-        self._park()
-        self._carry_out()
+        try:
+            self._park()
+        finally:
+            self._carry_out()
 
     def _park(self) -> None:
         self.parked += step(park_reviews, "park-reviews")(self._resources, ACTOR, self._run_id)

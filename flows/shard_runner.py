@@ -9,6 +9,7 @@ from typing import Any
 
 from prefect import State, task
 from prefect.cache_policies import NO_CACHE
+from prefect.futures import as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.errors import TaskRunnerUnknown
@@ -78,10 +79,9 @@ def _states(
         processes = stack.enter_context(ShardProcesses(count)) if local else None
         runner = stack.enter_context(ThreadPoolTaskRunner(count) if local else make_task_runner(settings.task_runner))
         given: dict[str, Any] = {"flow_run_id": flow_run_id, "processes": processes}
-        futures = [(shard, runner.submit(screen_shard, {"shard": shard, **given})) for shard in shards]
-        for shard, future in futures:
-            future.wait()
-            yield shard, future.state
+        submitted = {runner.submit(screen_shard, {"shard": shard, **given}): shard for shard in shards}
+        for future in as_completed(list(submitted)):
+            yield submitted[future], future.state
 
 
 def make_task_runner(name: str) -> TaskRunner[Any]:

@@ -142,10 +142,10 @@ def load_open_effects(
 
 
 def has_untried_effects(connection: sa.Connection) -> bool:
-    """Whether an effect is open that nobody has tried to carry out."""
+    """Whether an effect is open that nobody has tried to carry out, nor held back for a reason."""
     effects = tables.effects
-    query = sa.select(sa.literal(1)).where(effects.c.status == "open", effects.c.attempts == 0).limit(1)
-    return connection.scalar(query) is not None
+    untried = (effects.c.status == "open", effects.c.attempts == 0, effects.c.last_error.is_(None))
+    return connection.scalar(sa.select(sa.literal(1)).where(*untried).limit(1)) is not None
 
 
 def begin_effects(tx: Transaction, effect_ids: Iterable[int]) -> set[int]:

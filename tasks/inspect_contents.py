@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 from classifiers.inspection import INSPECTOR, EmbeddedRights, EmbeddedStatus, Inspection
@@ -59,12 +59,16 @@ def thumbnail_key(sha256: str) -> str:
     return f"thumbnails/{sha256}.jpg"
 
 
-@lru_cache(maxsize=1)
+_of_thread = threading.local()
+
+
 def _sandbox() -> Sandbox:
-    """One sandbox a process, kept for all its shards."""
-    sandbox = Sandbox()
-    atexit.register(sandbox.close)
-    return sandbox
+    """One sandbox a thread, kept for all its shards: two at once would read each other's answers."""
+    found: Sandbox | None = getattr(_of_thread, "sandbox", None)
+    if found is None:
+        found = _of_thread.sandbox = Sandbox()
+        atexit.register(found.close)
+    return found
 
 
 def _record(sha256: str, inspection: Inspection) -> InspectionRecord:

@@ -14,7 +14,7 @@ from ledger.reviews import Review, close_emptied_reviews, close_round, load_revi
 from ledger.transaction import Transaction
 from policies.review_form import form_description, form_schema
 from tasks.draw_review import draw_review, due_of
-from tasks.errors import ReviewRunLost
+from tasks.errors import PrefectAway, ReviewRunLost, TransientError
 from tasks.park_run import Form, ParkedRun, close_run, park_runs
 from tasks.resources import Resources
 
@@ -43,10 +43,12 @@ def park_reviews(resources: Resources, actor: str, flow_run_id: str | None = Non
 
     At most three calls to Prefect's API a review, however many assets it holds. A crash anywhere is mended by the next
     call: the run's idempotency key is (review, round). A round whose run was ended in Prefect before it was marked is
-    parked as the next round instead. Raises `PrefectAway` (transient) with the rest still to park.
+    parked as the next round instead. What keeps one review from being parked stops no other: it is raised at the end,
+    what may pass (`PrefectAway`) first, with those reviews still to park.
     """
     close_emptied(resources, actor, flow_run_id)
     parked: list[ParkedReview] = []
+    errors: list[Exception] = []
     tried: set[tuple[int, int]] = set()
     for _ in range(_ATTEMPTS):
         with resources.ledger.reading() as connection:
@@ -56,14 +58,22 @@ def park_reviews(resources: Resources, actor: str, flow_run_id: str | None = Non
         tried.update(waiting)
         groups = [waiting[start : start + _TOGETHER] for start in range(0, len(waiting), _TOGETHER)]
         for drawn in _drawn_ahead(resources, groups):
-            parked.extend(_park_group(resources, drawn, actor, flow_run_id))
+            errors.extend(one for one in drawn if isinstance(one, Exception))
+            ready = [one for one in drawn if isinstance(one, _Drawn)]
+            parked.extend(_park_group(resources, ready, errors, actor, flow_run_id))
+            if any(isinstance(error, PrefectAway) for error in errors):
+                break
+    if errors:
+        raise next((error for error in errors if isinstance(error, TransientError)), errors[0])
     return parked
 
 
-def _drawn_ahead(resources: Resources, groups: Iterable[Sequence[tuple[int, int]]]) -> Iterator[list[_Drawn]]:
+def _drawn_ahead(
+    resources: Resources, groups: Iterable[Sequence[tuple[int, int]]]
+) -> Iterator[list[_Drawn | Exception]]:
     """Draw one group while the calls of the one before are under way: calls at once only wait for each other."""
     with ThreadPoolExecutor(1, thread_name_prefix="draw") as pool:
-        following: Future[list[_Drawn]] | None = None
+        following: Future[list[_Drawn | Exception]] | None = None
         for group in groups:
             drawn, following = following, pool.submit(_draw_group, resources, group)
             if drawn is not None:
@@ -90,14 +100,22 @@ class _Drawn:
     form: Form
 
 
-def _draw_group(resources: Resources, rounds: Sequence[tuple[int, int]]) -> list[_Drawn]:
+def _draw_group(resources: Resources, rounds: Sequence[tuple[int, int]]) -> list[_Drawn | Exception]:
     with resources.ledger.reading() as connection:
         reviews = [load_review(connection, *one) for one in rounds]
-    return [_draw(resources, one) for one in reviews if one.status == "to_park" and one.open_items]
+    return [_or_error(resources, one) for one in reviews if one.status == "to_park" and one.open_items]
+
+
+def _or_error(resources: Resources, review: Review) -> _Drawn | Exception:
+    try:
+        return _draw(resources, review)
+    except Exception as error:  # noqa: BLE001 — raised when the other reviews are parked
+        error.add_note(f"while review {review.review_id} was drawn")
+        return error
 
 
 def _park_group(
-    resources: Resources, drawn: Sequence[_Drawn], actor: str, flow_run_id: str | None
+    resources: Resources, drawn: Sequence[_Drawn], errors: list[Exception], actor: str, flow_run_id: str | None
 ) -> list[ParkedReview]:
     """Park some rounds together; what somebody else parked or closed meanwhile is left to them."""
     runs = park_runs(resources.prefect, DEPLOYMENT, [one.form for one in drawn])
@@ -113,6 +131,8 @@ def _park_group(
             with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
                 reason = f"The run before was {lost.state}."
                 close_round(tx, one.review.review_id, one.review.round, "replaced", reason)
+        elif not isinstance(lost, ParkedRun):
+            errors.append(lost)
     return [_parked(one, run) for one, run in held]
 
 
@@ -139,6 +159,7 @@ def _mark_alone(resources: Resources, one: _Drawn, run: ParkedRun, actor: str, f
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
             _mark(tx, one, run)
     except StaleVersion:
+        close_run(resources.prefect, run.flow_run_id, "This round of the review ended before its form was complete.")
         return False
     return True
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from tasks.errors import ReviewRunLost
+from tasks.errors import PrefectAway, PrefectRefused, ReviewRunLost, TaskError
 from tasks.prefect_api import NewRun, PrefectApi, RunState, StateChange
 
 SCHEMA, DESCRIPTION, RESPONSE = "schema", "description", "response"
@@ -17,6 +18,8 @@ _KEYSET = {key: key for key in (SCHEMA, DESCRIPTION, RESPONSE)}
 NEVER = timedelta(days=3650)
 """A suspension that times out fails its run and calls nobody: deadlines are the ledger's, not Prefect's."""
 _REASON_LIMIT = 2_000
+_LOOKS_AGAIN_S = (0.1, 0.2, 0.4)
+"""Between its two writes a sweep that is alive needs a hundredth of this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +63,32 @@ def park_run(api: PrefectApi, deployment: str, form: Form, timeout: timedelta = 
     return _fill(api, run, form, created)
 
 
-def park_runs(api: PrefectApi, deployment: str, forms: Sequence[Form]) -> list[ParkedRun | ReviewRunLost]:
+def park_runs(api: PrefectApi, deployment: str, forms: Sequence[Form]) -> list[ParkedRun | TaskError]:
     """Park several rounds as `park_run` does, with two calls each and two more for all; in their order.
 
-    Making runs together takes the server half the time of making them one by one. A round whose run is lost comes back
-    as that error, for it concerns no other. Raises PrefectAway, PrefectRefused.
+    Making runs together takes the server half the time of making them one by one. What keeps one round from being
+    parked comes back in its place, for it concerns no other: ReviewRunLost, PrefectRefused; or PrefectAway, for this
+    round and all after it. Raises PrefectAway, PrefectRefused where no run could be made.
     """
     if not forms:
         return []
     if len(forms) == 1:
-        return [_unless_lost(lambda: park_run(api, deployment, forms[0]))]
+        return [_or_error(partial(park_run, api, deployment, forms[0]))]
     ids = api.create_runs(deployment, [_new_run(form, NEVER) for form in forms])
     present = {run.flow_run_id: run for run in api.read_runs(ids)}
-    parked: list[ParkedRun | ReviewRunLost] = []
+    parked: list[ParkedRun | TaskError] = []
     for form, flow_run_id in zip(forms, ids, strict=True):
         run = present.get(flow_run_id) or RunState(flow_run_id, "CANCELLED", "deleted")
-        parked.append(_unless_lost(partial(_fill, api, run, form, None)))
+        away = parked[-1] if parked and isinstance(parked[-1], PrefectAway) else None
+        parked.append(away or _or_error(partial(_fill, api, run, form, None)))
     return parked
 
 
-def _unless_lost(park: Callable[[], ParkedRun]) -> ParkedRun | ReviewRunLost:
+def _or_error(park: Callable[[], ParkedRun]) -> ParkedRun | TaskError:
     try:
         return park()
-    except ReviewRunLost as lost:
-        return lost
+    except (ReviewRunLost, PrefectRefused, PrefectAway) as error:
+        return error
 
 
 def _new_run(form: Form, timeout: timedelta) -> NewRun:
@@ -101,12 +106,22 @@ def _fill(api: PrefectApi, run: RunState, form: Form, created: bool | None) -> P
     elif api.write_input(run.flow_run_id, DESCRIPTION, json.dumps(form.description)):
         shown = _write_schema(api, run.flow_run_id, form.schema)
     else:
-        created, shown = False, read_schema(api, run.flow_run_id)
+        created, shown = False, _schema_soon(api, run.flow_run_id)
         if shown is None:  # the attempt that wrote the description never came to write the form
             api.delete_input(run.flow_run_id, DESCRIPTION)
             api.write_input(run.flow_run_id, DESCRIPTION, json.dumps(form.description))
             shown = _write_schema(api, run.flow_run_id, form.schema)
     return ParkedRun(run.flow_run_id, api.run_url(run.flow_run_id), created is not False, shown)
+
+
+def _schema_soon(api: PrefectApi, flow_run_id: str) -> Mapping[str, Any] | None:
+    """The form of a run, which another sweep may be about to write: it has its description already."""
+    for wait_s in (*_LOOKS_AGAIN_S, 0.0):
+        shown = read_schema(api, flow_run_id)
+        if shown is not None:
+            return shown
+        time.sleep(wait_s)
+    return None
 
 
 def _write_schema(api: PrefectApi, flow_run_id: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:

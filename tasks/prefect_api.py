@@ -23,6 +23,7 @@ from tasks.errors import PrefectAway, PrefectRefused
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """500 too: that is how the server says “database is locked” where it does not recognise it."""
 
+NO_STATE = "NONE"
 RUNS_A_CALL = 100
 """The most that the server makes in one call."""
 
@@ -52,8 +53,8 @@ class RunState:
 
     @property
     def is_lost(self) -> bool:
-        """Whether it ended, or is ending, without having done its work."""
-        return self.type in {"CANCELLED", "CANCELLING", "CRASHED", "FAILED"}
+        """Whether it ended, or is ending, without having done its work; a run that never got a state does nothing."""
+        return self.type in {"CANCELLED", "CANCELLING", "CRASHED", "FAILED", NO_STATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,11 @@ class PrefectApi:
             left = [place for place in range(len(runs)) if place not in made]
             for start in range(0, len(left), RUNS_A_CALL):
                 batch = left[start : start + RUNS_A_CALL]
-                results = self.post(path, [runs[place].body() for place in batch])["results"]
+                body = [runs[place].body() for place in batch]
+                answer = self.call("POST", path, body, allow=(404, 405))
+                if not answer.is_success:
+                    break  # a server from before runs could be made together
+                results = answer.json()["results"]
                 answers = zip(batch, results, strict=True)
                 made.update({place: str(one["flow_run_id"]) for place, one in answers if one["status"] == "CREATED"})
         return [
@@ -243,7 +248,7 @@ def _run_state(run: Mapping[str, Any]) -> RunState:
     state = run.get("state") or {}
     return RunState(
         flow_run_id=str(run["id"]),
-        type=str(state.get("type", "NONE")),
+        type=str(state.get("type", NO_STATE)),
         name=str(state.get("name", "none")),
         message=state.get("message"),
         since=datetime.fromisoformat(state["timestamp"]) if state.get("timestamp") else None,

@@ -22,7 +22,7 @@ from policies.review_form import (
     form_schema,
     read_answer,
 )
-from tasks.errors import ReviewRunLost
+from tasks.errors import PrefectRefused, ReviewRunLost
 from tasks.park_run import Form, ParkedRun, close_run, delete_inputs, park_run, park_runs, read_response, resume_run
 from tasks.prefect_api import PrefectApi, RunState, StateChange
 
@@ -334,7 +334,7 @@ def test_reviews_are_parked_together_in_two_calls_each_and_two_more(
         deployment = api.deployment_id(review_deployment)
         calls.clear()
         parked = park_runs(api, deployment, forms(*keys))
-        runs = [one.flow_run_id for one in parked]
+        runs = [one.flow_run_id for one in parked if isinstance(one, ParkedRun)]
         inputs = [f"POST flow_runs/{run}/input" for run in runs for _ in range(2)]
         assert calls == [f"POST deployments/{deployment}/create_flow_run/bulk", "POST flow_runs/filter", *inputs]
         assert [runs_of(api, one)[0]["id"] for one in keys] == runs
@@ -380,3 +380,50 @@ def test_a_lost_run_among_others_concerns_itself_alone(
     assert second == ParkedRun(run, prefect_api.run_url(run), False, SCHEMA)
     assert isinstance(third, ParkedRun)
     assert third == ParkedRun(runs_of(prefect_api, fresh)[0]["id"], third.url, True, SCHEMA)
+
+
+def test_a_form_that_the_server_refuses_concerns_its_review_alone(
+    prefect_server: PrefectServer, prefect_api: PrefectApi, review_deployment: str, key: str
+) -> None:
+    """The run of the first of two reviews is deleted before its form is written: the second is parked all the same."""
+    first, second = forms(f"{key}-1", f"{key}-2")
+
+    class DeletesTheFirst(httpx.BaseTransport):
+        """A real transport; once the runs were looked at, somebody deletes the first one."""
+
+        def __init__(self) -> None:
+            self._real = httpx.HTTPTransport()
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            response = self._real.handle_request(request)
+            if request.url.path.endswith("flow_runs/filter"):
+                response.read()
+                prefect_api.call("DELETE", f"flow_runs/{runs_of(prefect_api, first.idempotency_key)[0]['id']}")
+            return response
+
+    with PrefectApi(prefect_server.api_url, transport=DeletesTheFirst()) as api:
+        refused, parked = park_runs(api, review_deployment, [first, second])
+    assert isinstance(refused, PrefectRefused)
+    assert isinstance(parked, ParkedRun)
+    assert inputs_of(prefect_api, parked.flow_run_id)["schema"] == SCHEMA
+
+
+def test_a_server_that_makes_runs_one_by_one_is_asked_so(
+    prefect_server: PrefectServer, review_deployment: str, key: str
+) -> None:
+    """Without the call that makes runs together, each is made by its own."""
+
+    class Older(httpx.BaseTransport):
+        """A real transport to a server that does not know that call."""
+
+        def __init__(self) -> None:
+            self._real = httpx.HTTPTransport()
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith("/bulk"):
+                return httpx.Response(404, json={"detail": "Not Found"}, request=request)
+            return self._real.handle_request(request)
+
+    with PrefectApi(prefect_server.api_url, transport=Older()) as api:
+        parked = park_runs(api, review_deployment, forms(f"{key}-1", f"{key}-2"))
+    assert all(isinstance(one, ParkedRun) and one.schema == SCHEMA for one in parked)

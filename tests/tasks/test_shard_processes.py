@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tasks.draw_review import draw_review
 from tasks.errors import ShardProcessLost, StackDown
 from tasks.list_intake import Shard
 from tasks.shard_processes import ShardProcesses, read_message, write_message
@@ -45,16 +46,43 @@ def test_an_error_of_a_shard_is_raised_in_the_run_and_the_process_goes_on(monkey
     assert children() == []
 
 
-def test_a_process_that_is_lost_fails_its_shard_and_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def zombie(process: psutil.Process) -> bool:
+    """Whether it ended and nobody asked for its exit code yet."""
+    return process.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["before the request", "around the request"])
+def test_a_process_that_is_lost_fails_its_shard_and_is_replaced(waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed before it answers: the shard fails as one to be tried again, and another process is there for it."""
     monkeypatch.setenv("SIGNOFF_DATABASE__URL", "sqlite://")
     with ShardProcesses(1) as processes:
         (child,) = children()
         child.kill()
+        while waits and not zombie(child):
+            pass
         with pytest.raises(ShardProcessLost, match="exit code -9"):
             processes.screen(Shard(1), None)
+        assert children() == []
+        with pytest.raises(Exception, match="ledger") as failed:
+            processes.screen(Shard(1), None)
+        assert not isinstance(failed.value, ShardProcessLost)
         (another,) = children()
         assert another != child
+
+
+def test_a_request_that_cannot_be_read_ends_the_process_and_not_the_wait() -> None:
+    """A shard that the other side cannot unpickle is lost at once instead of waited for."""
+    with ShardProcesses(1) as processes, pytest.raises(ShardProcessLost, match="exit code 1"):
+        processes.screen(Unreadable(1), None)
+
+
+class Unreadable(Shard):
+    """A shard that can be pickled and not unpickled."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> Any:
+        return (int, ("no number",))
 
 
 def test_a_message_that_is_cut_off_is_the_end() -> None:
@@ -89,3 +117,27 @@ def test_reviews_that_are_full_are_parked_while_shards_are_screened(make_workpla
     assert order.index("publish") < len(order) - 1 - order[::-1].index("submit")
     assert order.count("park_review") == 3
     assert order.index("park_review") < len(order) - 1 - order[::-1].index("submit")
+
+
+@pytest.mark.stack
+def test_a_review_that_cannot_be_drawn_stops_neither_shards_nor_other_reviews(
+    make_workplace: MakeWorkplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of three reviews cannot be drawn: all shards are screened, two are parked, the run fails."""
+    workplace = make_workplace(shard_size=2, review_size=2, processes=1)
+    for number in range(5):
+        workplace.put(f"text/{number}.txt", f"{WORDS} {number}")
+    with monkeypatch.context() as patched:
+        patched.setattr("tasks.park_reviews.draw_review", _draw_all_but_the_first)
+        with pytest.raises(LookupError, match="this review cannot be drawn"):
+            workplace.ingest()
+    assert list(workplace.states().values()) == ["in_review"] * 5
+    assert {row["review"]: row["status"] for row in workplace.reviews()} == {1: "to_park", 2: "parked", 3: "parked"}
+    workplace.ingest()
+    assert [row["status"] for row in workplace.reviews()] == ["parked"] * 3
+
+
+def _draw_all_but_the_first(resources: Any, review: Any) -> Any:
+    if review.review_id == 1:
+        raise LookupError("this review cannot be drawn")
+    return draw_review(resources, review)
