@@ -1,11 +1,11 @@
-"""A seal: a signed statement that the audit trail led to this hash at this event, and the chain that seals form."""
+"""A seal: a signed statement that the audit trail led to this hash at this event."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from ledger.tables import from_micros, to_micros
 FORMAT: Final = "signoff seal 1"
 BEFORE_THE_FIRST: Final = "0" * 64
 """What stands for the digest of the seal before the first one."""
+_HEX: Final = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +105,12 @@ def read_seal(data: bytes) -> SignedSeal | str:
     """The seal that an object of the store holds if it is well signed by the key that it names, else what is wrong."""
     try:
         told = json.loads(data)
-        body: str = told["body"]
-        signature: str = told["signature"]
+        body, signature = told["body"], told["signature"]
         values: dict[str, Any] = json.loads(body)
         if values.pop("format") != FORMAT:
             return "it has a format that this version of Signoff does not know"
+        if not _has_types(values) or not _is_hex(signature, 128):
+            return "it is no seal"
         seal = Seal(**{**values, "sealed_at": from_micros(values["sealed_at"])})
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(seal.public_key))
         key.verify(bytes.fromhex(signature), body.encode())
@@ -116,9 +118,24 @@ def read_seal(data: bytes) -> SignedSeal | str:
             return "it is not written as seals are"
     except InvalidSignature:
         return "its signature is not that of the key that it names"
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return "it is no seal"
     return SignedSeal(seal, signature)
+
+
+def _has_types(values: Mapping[str, Any]) -> bool:
+    """Whether these are the values of a seal: anybody can sign anything with a key of their own."""
+    next_key = values["next_key"]
+    return (
+        all(type(values[name]) is int and 0 < values[name] < 2**53 for name in ("number", "seq"))
+        and type(values["sealed_at"]) is int
+        and all(_is_hex(values[name], 64) for name in ("hash", "previous", "public_key"))
+        and (next_key is None or _is_hex(next_key, 64))
+    )
+
+
+def _is_hex(value: object, digits: int) -> bool:
+    return isinstance(value, str) and len(value) == digits and not set(value) - _HEX
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,81 +146,3 @@ class StoredSeal:
     key: str
     object_version: str | None
     data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SealChain:
-    """The seals that can be relied on, in order, and what is wrong with the rest. `signers` are their public keys."""
-
-    seals: tuple[Seal, ...]
-    problems: tuple[str, ...]
-    sealed: Mapping[int, str] = field(repr=False)
-    """Hash by sequence number of every event that a reliable seal names."""
-
-    @property
-    def last(self) -> Seal | None:
-        """The newest seal."""
-        return self.seals[-1] if self.seals else None
-
-    @property
-    def signers(self) -> list[str]:
-        """The public keys that signed, in order of first use."""
-        return list(dict.fromkeys(seal.public_key for seal in self.seals))
-
-
-def check_seals(stored: Iterable[StoredSeal], pinned: Collection[str], before: Seal | None = None) -> SealChain:
-    """Decide which seals can be relied on when only the public keys in `pinned` are known to be genuine.
-
-    Seals follow one another by number and digest; each is signed by the key of the one before, or by the key that it
-    announced, or by a pinned one. A pinned key must have signed at least one of them: the later ones are then vouched
-    for by announcements, the earlier ones by digests. Of several objects under one number (an object lock keeps what
-    was there first) the first that fits counts; a second one that fits too, and says something else, is a problem.
-    With `before` the seals continue one that is relied on already.
-    """
-    problems: list[str] = []
-    seals: list[Seal] = []
-    for number, genuine in _by_number(stored, problems):
-        last = seals[-1] if seals else before
-        misfits = [_misfit(seal, last, pinned) for seal in genuine]
-        fitting = [seal for seal, reason in zip(genuine, misfits, strict=True) if reason is None]
-        if not fitting:
-            problems.append(f"seal {number}: {misfits[0]}")
-            break  # what follows hangs on it
-        if len(fitting) > 1:
-            problems.append(f"seal {number}: there are {len(fitting)} different ones, each well signed")
-        seals.append(fitting[0])
-    if seals and before is None and not any(seal.public_key in pinned for seal in seals):
-        named = ", ".join(dict.fromkeys(seal.public_key for seal in seals))
-        problems.append(f"no seal was signed with a pinned key; signed was with {named}")
-        seals = []
-    return SealChain(tuple(seals), tuple(problems), {seal.seq: seal.hash for seal in seals})
-
-
-def _by_number(stored: Iterable[StoredSeal], problems: list[str]) -> list[tuple[int, list[Seal]]]:
-    found: dict[int, dict[str, Seal]] = {}
-    spoilt: dict[int, str] = {}
-    for one in stored:
-        read = read_seal(one.data)
-        if isinstance(read, str):
-            spoilt[one.number] = read
-        elif read.seal.number != one.number:
-            spoilt[one.number] = f"it lies under number {one.number} and says {read.seal.number}"
-        else:
-            found.setdefault(one.number, {})[read.seal.digest] = read.seal
-    problems.extend(f"seal {number}: {spoilt[number]}" for number in sorted(spoilt.keys() - found.keys()))
-    return [(number, list(found[number].values())) for number in sorted(found)]
-
-
-def _misfit(seal: Seal, before: Seal | None, pinned: Collection[str]) -> str | None:
-    expected = before.number + 1 if before else 1
-    if seal.number != expected:
-        return f"seal {expected} is missing before it"
-    if seal.previous != (before.digest if before else BEFORE_THE_FIRST):
-        return "it does not follow the seal before it"
-    if before is None:
-        return None
-    if seal.seq <= before.seq:
-        return "it seals no later event than the seal before it"
-    if seal.public_key != before.key_after and seal.public_key not in pinned:
-        return f"its key {seal.public_key} was announced by no seal before it, and is not pinned"
-    return None

@@ -13,7 +13,8 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ledger.seal import BEFORE_THE_FIRST, Seal, SignedSeal, StoredSeal, check_seals, public_text, read_seal, sign_seal
+from ledger.seal import BEFORE_THE_FIRST, Seal, SignedSeal, StoredSeal, public_text, read_seal, sign_seal
+from ledger.seal_chain import check_seals
 from ledger.seal_records import (
     ANNOUNCED,
     REPLACED,

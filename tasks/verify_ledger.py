@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ledger.seal import Seal, SealChain, check_seals
+from ledger.seal import Seal
+from ledger.seal_chain import SealChain, check_seals
 from ledger.seal_records import count_recorded
 from ledger.verify import Damage, last_event, told_at, verify_chain
 from ledger.verify_records import Mismatch, verify_records

@@ -17,13 +17,13 @@ from ledger.seal import (
     Seal,
     SignedSeal,
     StoredSeal,
-    check_seals,
     key_from_text,
     key_to_pem,
     public_text,
     read_seal,
     sign_seal,
 )
+from ledger.seal_chain import check_seals
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in range(4)]
@@ -73,6 +73,33 @@ def test_every_changed_character_is_noticed() -> None:
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b'{"body": "{}", "signature": "00"}', b"\xff\xfe"])
 def test_what_is_no_seal(data: bytes) -> None:
     """Anything may lie in a bucket."""
+    assert read_seal(data) == "it is no seal"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seq": "x"}, {"seq": True}, {"seq": 1.0}, {"seq": 0}, {"seq": 2**60}, {"seq": None}, {"number": "1"},
+        {"number": False}, {"number": -1}, {"hash": 7}, {"hash": "f" * 63}, {"hash": "F" * 64}, {"previous": None},
+        {"next_key": 1}, {"next_key": ""}, {"next_key": []}, {"sealed_at": "now"}, {"sealed_at": True},
+        {"sealed_at": 2**60}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_values_of_a_wrong_type_make_no_seal(changes: dict[str, Any]) -> None:
+    """Whoever has a key of their own can sign anything, well and in canonical form."""
+    values = {**json.loads(chain(3)[0].seal.body), **changes}
+    body = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    data = json.dumps({"body": body, "signature": KEYS[3].sign(body.encode()).hex()}).encode()
+    assert read_seal(data) == "it is no seal"
+    made = chain(0, 0)
+    objects = [StoredSeal(1, "seals/1", "v0", data), *stored(*made), StoredSeal(3, "seals/3", "v0", data)]
+    found = check_seals(objects, {NAMES[0]})
+    assert (len(found.seals), found.problems) == (2, ("seal 3: it is no seal",))
+
+
+@pytest.mark.parametrize("data", [b"[" * 16_000, json.dumps({"body": "[" * 16_000, "signature": "00" * 64}).encode()])
+def test_depth_makes_no_seal(data: bytes) -> None:
+    """Brackets by the thousand are no reason to stop."""
     assert read_seal(data) == "it is no seal"
 
 
@@ -156,6 +183,51 @@ def test_a_stranger_does_not_take_a_number_away() -> None:
     theirs = sign_seal(replace(made[1].seal, public_key=NAMES[3], hash="ff" * 32), KEYS[3])
     found = check_seals([*stored(theirs), *stored(*made)], {NAMES[0]})
     assert (len(found.seals), found.problems) == (3, ())
+
+
+def test_a_stranger_on_the_first_number_is_passed_over() -> None:
+    """Whatever strangers sign for themselves, whole chains of it too, what a pinned key leads to is what counts."""
+    made = chain(0, 0, 1, announced={2: 1})
+    theirs = chain(3, 3, 3, 3, 2, announced={4: 2})
+    far = sign_seal(replace(made[2].seal, number=9_999, public_key=NAMES[3]), KEYS[3])
+    junk = StoredSeal(10_000, "seals/10000", "v1", b"{}")
+    for pinned in (NAMES[0], NAMES[1]):
+        found = check_seals([*stored(*theirs), *stored(*made), *stored(far), junk], {pinned})
+        assert (found.seals, found.problems) == (tuple(one.seal for one in made), ())
+    assert check_seals(stored(*theirs, *made[:1]), {NAMES[0]}).seals == (made[0].seal,)
+
+
+def test_a_stranger_in_front_of_a_next_seal_with_an_early_event() -> None:
+    """What is wrong with theirs is the key, whichever event it names."""
+    made = chain(0)
+    theirs = sign_seal(Seal(2, 1, "ff" * 32, MONDAY, made[0].seal.digest, NAMES[3]), KEYS[3])
+    problem = f"seal 2: its key {NAMES[3]} was announced by no seal before it, and is not pinned"
+    assert check_seals(stored(*made, theirs), {NAMES[0]}).problems == (problem,)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_of_two_genuine_seals_the_one_that_was_gone_on_with_counts(number: int) -> None:
+    """The oldest leads nowhere, later seals name the other one: they stay reliable, and the fork is reported."""
+    made = chain(0, 0, 0, 0)
+    dead_end = sign_seal(replace(made[number - 1].seal, hash="ff" * 32), KEYS[0])
+    found = check_seals([*stored(dead_end), *stored(*made)], {NAMES[0]})
+    assert found.seals == tuple(one.seal for one in made)
+    assert found.problems == (f"seal {number}: there are 2 different ones, each well signed",)
+    following = check_seals([*stored(dead_end), *stored(*made[1:])], (), before=made[0].seal)
+    assert following.seals == tuple(one.seal for one in made[1:])
+
+
+def test_a_fork_of_the_key_before_the_pinned_one_is_reported() -> None:
+    """It is genuine too: the seals that a pinned key leads to name it. Its own chain counts for nothing."""
+    made = chain(0, 0, 1, announced={2: 1})
+    other = sign_seal(replace(made[0].seal, hash="ff" * 32), KEYS[0])
+    longer = [other]
+    for one in range(2, 7):
+        seal = Seal(one, one * 10, "ee" * 32, MONDAY, longer[-1].seal.digest, NAMES[0])
+        longer.append(sign_seal(seal, KEYS[0]))
+    found = check_seals(stored(*longer, *made), {NAMES[1]})
+    assert found.seals == tuple(one.seal for one in made)
+    assert found.problems[0] == "seal 1: there are 2 different ones, each well signed"
 
 
 def test_seals_continue_one_that_is_relied_on() -> None:
