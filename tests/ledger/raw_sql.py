@@ -15,6 +15,10 @@ from ledger.canonical import canonical_json
 
 REFUSED = (sqlite3.Error, psycopg.Error)
 """What the drivers raise when the database refuses a statement."""
+_EVENT_COLUMNS = (
+    "seq", "at", "actor", "action", "version_id", "from_state", "to_state", "round", "policy_sha256", "rule", "reason",
+    "effect_id",
+)  # fmt: skip
 
 
 def driver_address(url: sa.URL) -> str:
@@ -60,13 +64,33 @@ class RawSql:
         marks = ", ".join("?" * len(values))
         self.execute(f"{how} INTO {table} ({', '.join(values)}) VALUES ({marks})", *values.values())
 
-    def event(self, action: str, version_id: int | None = None, *, how: str = "INSERT", **columns: Any) -> None:
+    def event(
+        self,
+        action: str,
+        version_id: int | None = None,
+        *,
+        how: str = "INSERT",
+        details: dict[str, Any] | None = None,
+        **columns: Any,
+    ) -> None:
         """Append an event whose body and hash are well made, as an attacker who knows the format would."""
         seq, previous = self.last_event()
         row = {"at": 1_800_000_000_000_000, "actor": "system:attacker", "round": 1, **columns}
         row = {"seq": seq + 1, "action": action, "version_id": version_id, **row}
-        body = canonical_json({**row, "prev": previous}).decode()
+        body = canonical_json({**row, **({"details": details} if details else {}), "prev": previous}).decode()
         self.insert("events", how=how, **row, body=body, hash=hashlib.sha256(body.encode()).hexdigest())
+
+    def chained(self, *events: dict[str, Any]) -> tuple[str, list[Any]]:
+        """One statement that appends several well made events, and its values."""
+        seq, previous = self.last_event()
+        values: list[Any] = []
+        for number, columns in enumerate(events, start=seq + 1):
+            row = {"at": 1_800_000_000_000_000, "actor": "system:attacker", "round": 1, **columns, "seq": number}
+            body = canonical_json({**row, "prev": previous}).decode()
+            previous = hashlib.sha256(body.encode()).hexdigest()
+            values += [row.get(name) for name in _EVENT_COLUMNS] + [body, previous]
+        marks = ", ".join([f"({', '.join('?' * (len(_EVENT_COLUMNS) + 2))})"] * len(events))
+        return f"INSERT INTO events ({', '.join(_EVENT_COLUMNS)}, body, hash) VALUES {marks}", values
 
     def last_event(self) -> tuple[int, str]:
         """Number and hash of the last event."""

@@ -34,10 +34,21 @@ def approve(museum: StateMuseum, version_id: int, state: str = "in_review", **mo
     return lambda: museum.raw.event("approve", version_id, from_state=state, to_state="approved", **more)
 
 
-def close_gate(museum: StateMuseum, gate_id: int, outcome: str) -> Callable[[], list[tuple[object, ...]]]:
-    """A callable that closes a gate."""
-    sql = "UPDATE gates SET outcome = ?, closed_at = ? WHERE gate_id = ?"
-    return lambda: museum.raw.execute(sql, outcome, LATER, gate_id)
+def close_gate(museum: StateMuseum, gate_id: int, outcome: str) -> Callable[[], None]:
+    """A callable that closes a gate, after a decision that says so where the outcome needs one."""
+    verdict = {"rejected": "reject", "changes_requested": "request_changes"}.get(outcome)
+    person = museum.world.person("lea")
+
+    def close() -> None:
+        if verdict:
+            sql = "SELECT sha256 FROM versions v JOIN gates g ON g.version_id = v.version_id WHERE gate_id = ?"
+            ((sha256,),) = museum.raw.execute(sql, gate_id)
+            row = {"decision_id": 9_999, "gate_id": gate_id, "verdict": verdict, "counted": True, "sha256": sha256}
+            row |= {"person_id": person, "on_behalf_of": person, "signature": "none", "basis": "b"}
+            museum.raw.insert("decisions", **row, decided_at=LATER)
+        museum.raw.execute("UPDATE gates SET outcome = ?, closed_at = ? WHERE gate_id = ?", outcome, LATER, gate_id)
+
+    return close
 
 
 def put_lax_policy(museum: StateMuseum) -> Callable[[], None]:

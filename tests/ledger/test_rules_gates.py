@@ -21,6 +21,7 @@ NOT_ELIGIBLE = "signoff: rule 4: only an eligible person decides"
 NOT_OPEN = "signoff: rule 4: a decision counts only on an open gate of the round, for these bytes"
 FOUR_EYES = "signoff: rule 4: four eyes: who submitted the version does not decide on it"
 FINAL = "signoff: rule 4: a decision is final"
+FOR_NOBODY = "signoff: rule 4: a gate turns a version down for a decision or at the end of its deadline"
 TERMS = "signoff: rule 4: the terms of a gate are immutable"
 ROSTER = "signoff: rule 4: a person leaves; the record stays"
 MEMBERSHIP = "signoff: rule 4: a membership ends once, now; the record stays"
@@ -199,7 +200,8 @@ def test_a_gate_wants_its_signature(museum: StateMuseum) -> None:
 @pytest.mark.parametrize("outcome", ["passed", "rejected", "changes_requested", "voided"])
 def test_after_the_outcome_nothing_counts(court: Court, outcome: str) -> None:
     """A closed gate takes opinions only; its outcome, deadline and eligible people stay."""
-    closed = [court.decide("lea", "approve" if outcome == "passed" else "reject"), court.close(outcome)]
+    said = {"passed": "approve", "changes_requested": "request_changes"}.get(outcome, "reject")
+    closed = [court.decide("lea", said), court.close(outcome)]
     assert court.attempt(*closed, court.decide("ben")) == NOT_OPEN
     assert court.attempt(*closed, court.decide("ben", counted=False)) == ""
     reopened = court.do("UPDATE gates SET outcome = NULL, closed_at = NULL WHERE gate_id = ?", court.gate_id)
@@ -207,6 +209,29 @@ def test_after_the_outcome_nothing_counts(court: Court, outcome: str) -> None:
     assert court.attempt(*closed, court.let("kim")) == (
         "signoff: rule 4: eligibility is given once, to a gate without an outcome"
     )
+
+
+@pytest.mark.parametrize(("outcome", "verdict"), [("rejected", "reject"), ("changes_requested", "request_changes")])
+def test_a_gate_turns_a_version_down_for_somebody_or_its_deadline(court: Court, outcome: str, verdict: str) -> None:
+    """Not by itself, for an approval, an opinion, the other verdict, or a deadline that ended otherwise."""
+    ((round_number, since),) = court.raw.execute(
+        "SELECT round, state_seq FROM versions WHERE version_id = ?", court.version_id
+    )
+    rung = {"rung_id": 1, "version_id": court.version_id, "round": round_number, "gate_id": court.gate_id}
+    rung |= {"since_seq": since, "number": 0, "planned_at": LATER, "fired_at": LATER}
+    other = "request_changes" if verdict == "reject" else "reject"
+
+    def fire(ending: str) -> Steps:
+        return lambda: court.raw.insert("rungs", **rung, kind="finally", outcome=ending)
+
+    close = court.close(outcome)
+    assert court.attempt(close) == FOR_NOBODY
+    assert court.attempt(court.decide("lea"), close) == FOR_NOBODY
+    assert court.attempt(court.decide("lea", verdict, counted=False), close) == FOR_NOBODY
+    assert court.attempt(court.decide("lea", other), close) == FOR_NOBODY
+    assert court.attempt(fire(other), close) == FOR_NOBODY
+    assert court.attempt(court.decide("lea", verdict), close) == ""
+    assert court.attempt(fire(verdict), close) == ""
 
 
 def test_other_bytes_are_not_decided_on(court: Court) -> None:
