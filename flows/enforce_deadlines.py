@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import flow, get_run_logger, runtime
 
 from flows.steps import step
+from tasks.errors import PinnedPolicyRefused
 from tasks.fire_rungs import fire_rungs
 from tasks.follow_roster import follow_roster
 from tasks.open_reviews import bundle_reviews
@@ -20,7 +21,8 @@ ACTOR = "system:enforce_deadlines"
 def enforce_deadlines() -> None:
     """Remind, ask more people, end what nobody decided in time; park again every review that has no waiting run.
 
-    Answers that wait to be recorded come first: a deadline is kept only where nobody has answered.
+    Answers that wait to be recorded come first: a deadline is kept only where nobody has answered. Fails at the end,
+    when all others are done, where a version is pinned to a policy that is refused today (`PinnedPolicyRefused`).
     """
     resources, run_id = open_resources(), str(runtime.flow_run.id)
     logger = get_run_logger()
@@ -29,8 +31,12 @@ def enforce_deadlines() -> None:
         logger.warning("%s: too few people may decide at stage %s; add some to its group in the roster", key, stage)
     lost = step(recover_reviews, "recover-reviews")(resources, ACTOR, run_id)
     fired = step(fire_rungs, "fire-rungs")(resources, ACTOR, run_id)
+    for sha256, reason in fired.refused:
+        logger.error("policy %s is refused today; what is pinned to it was left as it is: %s", sha256[:12], reason)
     opened = step(bundle_reviews, "open-reviews")(resources, ACTOR, run_id)
     parked = step(park_reviews, "park-reviews")(resources, ACTOR, run_id)
     step(tag_runs, "tag-runs")(resources)
     logger.info("%d reminded, %d put before more people, %d ended", fired.reminded, fired.escalated, fired.ended)
     logger.info("%d reviews had lost their run, %d opened, %d parked", lost, len(opened), len(parked))
+    if fired.refused:
+        raise PinnedPolicyRefused(fired.refused)

@@ -72,8 +72,8 @@ def propose_policy(tx: Transaction, sha256: str) -> None:
 
 
 def open_proposal(connection: sa.Connection, sha256: str) -> Proposal | None:
-    """The last proposal of a policy since any policy was activated, or None."""
-    events = tables.events
+    """The last proposal of a policy since any policy was activated, by somebody who has not left since; or None."""
+    events, people = tables.events, tables.people
     activated = sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0)).where(events.c.action == "activate_policy")
     row = connection.execute(
         sa.select(events.c.actor, events.c.at)
@@ -81,6 +81,10 @@ def open_proposal(connection: sa.Connection, sha256: str) -> Proposal | None:
             events.c.action == "propose_policy",
             events.c.policy_sha256 == sha256,
             events.c.seq > activated.scalar_subquery(),
+            sa.exists().where(
+                events.c.actor == sa.literal("person:") + sa.cast(people.c.person_id, sa.Text),
+                people.c.left_at.is_(None),
+            ),
         )
         .order_by(events.c.seq.desc())
         .limit(1)

@@ -87,6 +87,11 @@ def activate_file(resources: Resources, policy_file: Path, roster_file: Path | N
         return Activated(sha256, "active", actor)
     _require_proof(policy, _roster(resources))
     with resources.ledger.writing(resources.origin(actor)) as tx:
+        if person_id_of(tx.connection, person) is None:
+            raise UnknownName(f"{person!r} has just left the roster; nothing was changed")
+        present = active_policy(tx.connection)  # again, under the lock
+        if present is not None and present.sha256 == sha256:
+            return Activated(sha256, "active", actor)
         proposal = open_proposal(tx.connection, sha256)
         if proposal is None:
             store_policy(tx, policy.name, text, (rule.name for rule in policy.approval.automatic))

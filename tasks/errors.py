@@ -230,6 +230,22 @@ class PolicyNotActivated(PermanentError):
         return (type(self), (self.sha256, self.active))
 
 
+class PinnedPolicyRefused(PermanentError):
+    """Some versions are pinned to policies that cannot be read any more; everything else was done."""
+
+    def __init__(self, refused: Sequence[tuple[str, str]]) -> None:
+        told = "\n".join(f"  policy {sha256[:12]}: {reason}" for sha256, reason in refused)
+        super().__init__(
+            "the deadlines of versions that are pinned to these policies were not looked at, as this version of "
+            f"Signoff refuses what they say; all others were. Use the Signoff that took them, or decide these versions:"
+            f"\n{told}"
+        )
+        self.refused = tuple(refused)
+
+    def __reduce__(self) -> tuple[type[PinnedPolicyRefused], tuple[tuple[tuple[str, str], ...]]]:
+        return (type(self), (self.refused,))
+
+
 class FileMissing(PermanentError):
     """A file that the settings name is not there."""
 

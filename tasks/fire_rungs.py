@@ -13,6 +13,7 @@ from ledger.ladder import Firing, Terms, fire_due
 from ledger.waits import Wait, waiting_gates, waiting_versions
 from policies.deadlines import RungKind, ladder_of
 from policies.document import Deadline, PolicyDocument
+from policies.errors import PolicyInvalid
 from policies.lifecycle import State
 from tasks.check_rights import collection_of
 from tasks.park_run import close_run
@@ -28,11 +29,15 @@ _ENDED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RungsFired:
-    """How many gates and versions had a reminder, were put before more people, and were ended by their deadline."""
+    """How many gates and versions had a reminder, were put before more people, and were ended by their deadline.
+
+    `refused`: (SHA-256, why) of policies that cannot be read; what is pinned to them was left as it is.
+    """
 
     reminded: int
     escalated: int
     ended: int
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 def fire_rungs(resources: Resources, actor: str, flow_run_id: str | None = None) -> RungsFired:
@@ -40,22 +45,25 @@ def fire_rungs(resources: Resources, actor: str, flow_run_id: str | None = None)
 
     A review whose run in Prefect does not wait is left to those who take up its answer: what was said before the
     deadline is recorded before it. What is said in the moment between is kept as an opinion. Run twice or side by side,
-    it fires nothing twice. Raises `PrefectAway` and `LedgerBusy` (transient).
+    it fires nothing twice. A policy that is refused today stops only what is pinned to it, and is told in the result.
+    Raises `PrefectAway` and `LedgerBusy` (transient).
     """
     terms = _TermsOf(resources)
     with resources.ledger.reading() as connection:
         waits = [*waiting_gates(connection), *waiting_versions(connection)]
     now = resources.clock.now()
-    due = [wait for wait in waits if terms(wait).is_due(wait, now)]
+    due = [wait for wait in waits if terms.are_known(wait) and terms(wait).is_due(wait, now)]
     parked = _parked_runs(resources, sorted({wait.review.flow_run_id for wait in due if wait.review}))
     fired: list[Firing] = []
     for together in _transactions([wait for wait in due if _is_answerable(wait, parked)]):
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
             present = _again(tx.connection, together)
-            fired += fire_due(tx, [one for one in present if _is_answerable(one, parked)], terms)
+            ready = [one for one in present if _is_answerable(one, parked) and terms.are_known(one)]
+            fired += fire_due(tx, ready, terms)
     _close_runs(resources, fired)
     kinds = [one.rung.kind for one in fired]
-    return RungsFired(*(kinds.count(kind) for kind in (RungKind.REMIND, RungKind.ESCALATE, RungKind.FINALLY)))
+    counts = (kinds.count(kind) for kind in (RungKind.REMIND, RungKind.ESCALATE, RungKind.FINALLY))
+    return RungsFired(*counts, refused=tuple(sorted(terms.refused.items())))
 
 
 class _TermsOf:
@@ -64,6 +72,17 @@ class _TermsOf:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._known: dict[tuple[str, ...], Terms] = {}
+        self.refused: dict[str, str] = {}
+        """Policies that are refused today, and why."""
+
+    def are_known(self, wait: Wait) -> bool:
+        """Whether the policy of a wait can be read; one that cannot is noted."""
+        if wait.policy_sha256 not in self.refused:
+            try:
+                self._resources.policy(wait.policy_sha256)
+            except PolicyInvalid as error:
+                self.refused[wait.policy_sha256] = str(error)
+        return wait.policy_sha256 not in self.refused
 
     def __call__(self, wait: Wait) -> Terms:
         policy = self._resources.policy(wait.policy_sha256)

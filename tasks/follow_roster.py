@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from ledger.eligibility import EligibilityChange, change_eligibility, compare_with_roster, undecided_gates
 from ledger.reviews import close_round
+from policies.errors import PolicyInvalid
 from tasks.check_rights import collection_of
 from tasks.resources import Resources
 
@@ -24,6 +25,8 @@ class RosterFollowed:
 
 def follow_roster(resources: Resources, actor: str, flow_run_id: str | None = None) -> RosterFollowed:
     """Revoke who left the groups of a stage, add people where a quorum is out of reach, and ask those reviews again.
+
+    Gates whose policy is refused today stay as they are; `fire_rungs` tells which.
 
     Run twice, it changes nothing the second time. Prefect is not asked: the next sweep parks the new rounds.
     """
@@ -45,7 +48,10 @@ def _changes(resources: Resources, connection: sa.Connection) -> list[Eligibilit
     gates = undecided_gates(connection)
     groups: dict[int, tuple[str, str]] = {}
     for gate in gates:
-        policy = resources.policy(gate.policy_sha256)
+        try:
+            policy = resources.policy(gate.policy_sha256)
+        except PolicyInvalid:
+            continue
         reviewers = next(stage.reviewers for stage in policy.approval.stages if stage.name == gate.stage)
         groups[gate.gate_id] = (reviewers, collection_of(policy, gate.collection, gate.key).owner)
-    return compare_with_roster(connection, gates, groups)
+    return compare_with_roster(connection, [gate for gate in gates if gate.gate_id in groups], groups)

@@ -9,13 +9,17 @@ from typing import Any
 
 import polars as pl
 import pytest
+import sqlalchemy as sa
 
+from ledger.policy_store import activate_policy, store_policy
 from ledger.screen import record_screenings
 from ledger.verify_records import verify_records
 from policies.document import load_policy
 from policies.example_version import example_facts
 from policies.facts import FACTS_SCHEMA
 from policies.routing import route_versions
+from tasks import activate_policy as activating
+from tasks.activate_policy import activate_file
 from tasks.check_policy import recheck_policy
 from tasks.resources import Resources
 from tasks.settings import load_settings
@@ -156,6 +160,39 @@ def test_the_first_policy_is_activated_alone_and_the_next_by_two(desk: Desk) -> 
     resources.close()
     again = json.loads(desk.say("activate", str(desk.folder / "policy.yaml"), "--as", "ben", "--json").out)
     assert again["status"] == "proposed", "a proposal ends with the next activation"
+
+
+def test_who_has_left_is_not_one_of_the_two(desk: Desk) -> None:
+    """What they proposed counts for nothing: whoever comes next proposes anew, and another person has to confirm."""
+    assert desk.say("activate", str(desk.folder / "policy.yaml"), "--as", "ann").code == 0
+    changed = desk.write("next.yaml", SOUND.replace("max_size: 2 GiB", "max_size: 3 GiB"))
+    assert json.loads(desk.say("activate", changed, "--as", "ada", "--json").out)["status"] == "proposed"
+    resources = desk.resources()
+    with resources.ledger.writing(resources.origin("operator:ann")) as tx:
+        tx.connection.execute(sa.text("UPDATE people SET left_at = joined_at WHERE handle = 'ada'"))
+    resources.close()
+    assert json.loads(desk.say("activate", changed, "--as", "ben", "--json").out)["status"] == "proposed"
+    assert len(desk.events("activate_policy")) == 1
+    assert [actor for actor, _ in desk.events("propose_policy")] == ["person:1", "person:2"]
+
+
+def test_what_became_active_meanwhile_is_not_proposed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two others activate it while it is proved: it is active, and no proposal of it is left behind."""
+    assert desk.say("activate", str(desk.folder / "policy.yaml"), "--as", "ann").code == 0
+    changed = desk.write("next.yaml", SOUND.replace("max_size: 2 GiB", "max_size: 3 GiB"))
+    resources, prove = desk.resources(), activating._require_proof
+
+    def prove_while_others_act(*documents: Any) -> None:
+        prove(*documents)
+        with resources.ledger.writing(resources.origin("person:2")) as tx:
+            sha256 = store_policy(tx, "creative-signoff", Path(changed).read_text(encoding="utf-8"), [])
+            activate_policy(tx, sha256, "person:1", "person:2")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(activating, "_require_proof", prove_while_others_act)
+        assert activate_file(resources, Path(changed), None, "ada").status == "active"
+    resources.close()
+    assert desk.events("propose_policy") == []
 
 
 def test_a_refuted_policy_is_not_activated(desk: Desk) -> None:
