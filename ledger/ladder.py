@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
@@ -18,7 +18,7 @@ from ledger.transaction import Draft, Transaction, batches
 from ledger.transitions import Move, move, void_open_gates
 from ledger.waits import Wait, undecided_pairs
 from policies.calendars import Calendar
-from policies.deadlines import PlannedRung, Rung, RungKind, due_by, fire, next_rung
+from policies.deadlines import FiredRung, PlannedRung, Rung, RungKind, due_by, fire, next_rung
 from policies.lifecycle import Action, State
 
 _ESCALATED: Final = "Its time was over, and more people may decide here now."
@@ -42,7 +42,7 @@ class Terms:
 
     def next_for(self, wait: Wait) -> PlannedRung | None:
         """The rung that comes next for this wait, and when."""
-        return next_rung(self.rungs, self.calendar, wait.since_at, wait.fired)
+        return next_rung(self.rungs, self.calendar, wait.since_at, _fired(wait))
 
     def is_due(self, wait: Wait, now: datetime) -> bool:
         """Whether a rung is to fire for this wait now."""
@@ -77,9 +77,8 @@ def fire_due(tx: Transaction, waits: Iterable[Wait], terms_of: Callable[[Wait], 
     that one of its gates ends here is ended once.
     """
     firings = _due(tx.origin.at, waits, terms_of)
-    _record(tx, firings)
     members, ever = group_members(tx.connection) if firings else ({}, {})
-    for (kind, _, _), group in groupby(sorted(firings, key=_occasion), key=_occasion):
+    for (kind, _, _), group in groupby(sorted(firings, key=_in_order), key=_occasion):
         together = list(group)
         if kind is RungKind.REMIND:
             _remind(tx, together, members)
@@ -90,6 +89,11 @@ def fire_due(tx: Transaction, waits: Iterable[Wait], terms_of: Callable[[Wait], 
     return firings
 
 
+def _fired(wait: Wait) -> tuple[FiredRung, ...]:
+    """Its rungs so far. What waits still has not been ended, whatever a row says that stands without its end."""
+    return tuple(replace(one, kind=RungKind.REMIND) if one.kind is RungKind.FINALLY else one for one in wait.fired)
+
+
 def _due(now: datetime, waits: Iterable[Wait], terms_of: Callable[[Wait], Terms]) -> list[Firing]:
     due = []
     for wait in waits:
@@ -97,8 +101,8 @@ def _due(now: datetime, waits: Iterable[Wait], terms_of: Callable[[Wait], Terms]
         planned = terms.next_for(wait)
         if planned is None or planned.at > now:
             continue
-        before = due_by(terms.rungs, terms.calendar, wait.since_at, wait.fired)
-        after = due_by(terms.rungs, terms.calendar, wait.since_at, (*wait.fired, fire(planned, now)))
+        before = due_by(terms.rungs, terms.calendar, wait.since_at, _fired(wait))
+        after = due_by(terms.rungs, terms.calendar, wait.since_at, (*_fired(wait), fire(planned, now)))
         due.append(Firing(wait, terms, planned, after, after != before))
     ends: dict[int, Firing] = {}
     for one in due:
@@ -116,7 +120,13 @@ def _occasion(firing: Firing) -> tuple[RungKind, str, int]:
     return firing.rung.kind, about, firing.rung.number
 
 
+def _in_order(firing: Firing) -> tuple[bool, RungKind, str, int]:
+    """What ends comes last: until then its version waits, and whatever else is due for it may fire."""
+    return firing.rung.kind is RungKind.FINALLY, *_occasion(firing)
+
+
 def _record(tx: Transaction, firings: Sequence[Firing]) -> None:
+    """Note the rungs: after the events that tell of them, a last one before what it ends and is the cause of."""
     tx.insert(
         tables.rungs,
         [
@@ -142,6 +152,7 @@ def _remind(tx: Transaction, firings: Sequence[Firing], members: Mapping[str, fr
     people = _in_groups(members, (group for one in firings for group in one.terms.reminded))
     _move_due_times(tx, firings)
     tx.append(_told(one, "remind") for one in firings)
+    _record(tx, firings)
     _notify(tx, firings, people | _undecided(tx, firings))
 
 
@@ -158,6 +169,7 @@ def _escalate(
     tx.append(
         _told(one, "escalate", to=one.rung.to, added=sorted(added.get(one.wait.version_id, ()))) for one in firings
     )
+    _record(tx, firings)
     for review_id, review_round in sorted({(r.review_id, r.round) for one in firings if (r := one.wait.review)}):
         close_round(tx, review_id, review_round, "replaced", _ESCALATED)
     _notify(tx, firings, group & _undecided(tx, firings, unless_gate=group))
@@ -190,6 +202,7 @@ def _end(tx: Transaction, firings: Sequence[Firing], members: Mapping[str, froze
     """End the waits as their deadline says: the gate gives the outcome, the version's others are voided."""
     people = _in_groups(members, (group for one in firings for group in one.terms.told)) | _undecided(tx, firings)
     gates = tables.gates
+    _record(tx, firings)
     for outcome in sorted({str(one.rung.outcome) for one in firings}):
         ended = [one for one in firings if one.rung.outcome == outcome]
         closed, action = _OUTCOMES[outcome]

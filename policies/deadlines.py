@@ -7,7 +7,7 @@ it, so that everybody has the whole time that the policy gives them; a sweep's o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -81,21 +81,20 @@ def ladder_of(deadline: Deadline, calendar: Calendar) -> tuple[Rung, ...]:
 def next_rung(
     rungs: Sequence[Rung], calendar: Calendar, started_at: datetime, fired: Sequence[FiredRung]
 ) -> PlannedRung | None:
-    """The rung after those that have fired, and the instant for it; None after the last one.
+    """The rung after those that have fired, and the instant for it; None only after one that ended the wait.
 
-    `started_at` is when the wait began, `fired` are its rungs so far in their order.
+    `started_at` is when the wait began, `fired` are its rungs so far in their order. Where more have fired than the
+    ladder has, the outcome is still to come, at its instant: no wait is without an end.
     """
-    if len(fired) >= len(rungs):
-        return None
-    rung = rungs[len(fired)]
-    return PlannedRung(rung, _planned_at(rungs, calendar, started_at, fired, rung))
+    rung = next(iter(_to_come(rungs, fired)), None)
+    return None if rung is None else PlannedRung(rung, _planned_at(rungs, calendar, started_at, fired, rung))
 
 
 def due_by(
     rungs: Sequence[Rung], calendar: Calendar, started_at: datetime, fired: Sequence[FiredRung]
 ) -> datetime | None:
     """When the time of those who are asked now is over: at the next rung that is no reminder; None after the last."""
-    rung = next((one for one in rungs[len(fired) :] if one.kind is not RungKind.REMIND), None)
+    rung = next((one for one in _to_come(rungs, fired) if one.kind is not RungKind.REMIND), None)
     return None if rung is None else _planned_at(rungs, calendar, started_at, fired, rung)
 
 
@@ -104,11 +103,17 @@ def fire(planned: PlannedRung, at: datetime) -> FiredRung:
     return FiredRung(planned.rung.number, planned.rung.kind, planned.at, at)
 
 
+def _to_come(rungs: Sequence[Rung], fired: Sequence[FiredRung]) -> Sequence[Rung]:
+    if any(one.kind is RungKind.FINALLY for one in fired):
+        return ()
+    return rungs[len(fired) :] or (replace(rungs[-1], number=len(fired)),)
+
+
 def _planned_at(
     rungs: Sequence[Rung], calendar: Calendar, started_at: datetime, fired: Sequence[FiredRung], rung: Rung
 ) -> datetime:
     """Counted from the last rung that was late, or from the beginning."""
-    for one in reversed(fired):
+    for one in reversed(fired[: len(rungs) - 1]):
         to_next = rungs[one.number + 1].after - rungs[one.number].after
         late = timedelta(seconds=working_s(calendar, one.planned_at, one.fired_at))
         if late > min(PUNCTUAL, to_next * PUNCTUAL_SHARE):

@@ -62,8 +62,12 @@ def fire_rungs(resources: Resources, actor: str, flow_run_id: str | None = None)
             fired += fire_due(tx, ready, terms)
     _close_runs(resources, fired)
     kinds = [one.rung.kind for one in fired]
-    counts = (kinds.count(kind) for kind in (RungKind.REMIND, RungKind.ESCALATE, RungKind.FINALLY))
-    return RungsFired(*counts, refused=tuple(sorted(terms.refused.items())))
+    return RungsFired(
+        reminded=kinds.count(RungKind.REMIND),
+        escalated=kinds.count(RungKind.ESCALATE),
+        ended=kinds.count(RungKind.FINALLY),
+        refused=tuple(sorted(terms.refused.items())),
+    )
 
 
 class _TermsOf:

@@ -160,6 +160,16 @@ def test_nobody_is_forgotten_while_they_count_at_an_open_gate(world: ApprovalWor
     assert forget(world).decisions == 1
 
 
+def test_nobody_joins_as_a_forgotten_person(world: ApprovalWorld, raw: RawSql) -> None:
+    """The handle that is left of somebody is given by forgetting alone."""
+    refusal = "signoff: rule 4: a person leaves; the record stays"
+    person = {"person_id": 77, "joined_at": 1}
+    for handle in ("forgotten person 77", "forgotten person 1"):
+        told = raw.attempt(lambda handle=handle: raw.insert("people", handle=handle, **person))
+        assert told == refusal
+    assert raw.attempt(lambda: raw.insert("people", handle="max", **person)) == ""
+
+
 def test_an_unknown_handle_is_said(world: ApprovalWorld) -> None:
     """And so is the number of somebody who was forgotten before."""
     forget(world, "sam")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -262,6 +263,23 @@ def test_the_last_decision_wins_or_the_deadline(world: ApprovalWorld) -> None:
     is_sound(world)
 
 
+def test_a_ladder_burnt_by_hand_still_ends(world: ApprovalWorld, raw: RawSql) -> None:
+    """Rungs with events of their own, and an end that ended nothing: the outcome comes at its instant all the same."""
+    version_id = world.in_review()
+    (wait,) = waits(world)
+    assert wait.gate is not None
+    at = int(wait.since_at.timestamp()) * 1_000_000 + 1
+    row = {"version_id": version_id, "round": 1, "gate_id": wait.gate.gate_id, "since_seq": wait.since_seq}
+    for number in range(4):
+        raw.event("remind", version_id, at=at, details={"rung": number, "gate": wait.gate.gate_id})
+        kind: dict[str, Any] = {"kind": "finally", "outcome": "reject"} if number == 3 else {"kind": "remind"}
+        raw.insert("rungs", rung_id=number + 1, number=number, planned_at=at, fired_at=at, **kind, **row)
+    assert fired(sweep(world, wait.since_at + 71 * HOUR)) == []
+    assert fired(sweep(world, wait.since_at + 72 * HOUR)) == [("spring/a.jpg", "finally", None)]
+    assert world.state(version_id) == "rejected"
+    is_sound(world)
+
+
 def test_rungs_and_notices_stand(world: ApprovalWorld, raw: RawSql) -> None:
     """By raw SQL: no rung twice, out of order, for what does not wait or by approval; none changed or taken out."""
     version_id = world.in_review()
@@ -273,10 +291,16 @@ def test_rungs_and_notices_stand(world: ApprovalWorld, raw: RawSql) -> None:
     order = "signoff: rule 4: the rungs of a deadline fire in order, each once"
     waiting = "signoff: rule 4: a rung fires while its version or its gate still waits"
 
-    def attempt(**changed: object) -> str:
-        return raw.attempt(lambda: raw.insert("rungs", **{**row, **changed}))
+    def attempt(told: dict[str, Any] | None = None, at: int = 2, **changed: object) -> str:
+        event = [lambda: raw.event("remind", version_id, at=at, details=told)] if told else []
+        return raw.attempt(*event, lambda: raw.insert("rungs", **{**row, **changed}))
 
-    assert attempt() == ""
+    gate = {"gate": wait.gate.gate_id}
+    untold = "signoff: rule 4: a rung stands beside the event that tells of it"
+    assert [attempt(), attempt({"rung": 0, **gate}), attempt({"rung": 1}), attempt({"rung": 1, **gate}, at=3)] == (
+        [untold] * 4
+    )
+    assert attempt({"rung": 1, **gate}) == ""
     assert [attempt(number=0), attempt(number=2), attempt(rung_id=1)] == [order] * 3
     assert [attempt(round=2), attempt(since_seq=1), attempt(gate_id=None, number=0)] == [waiting] * 3
     assert "outcome" in attempt(kind="finally", outcome="approve")

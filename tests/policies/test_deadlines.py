@@ -121,3 +121,14 @@ def test_no_rung_comes_early(start_s: int, lags_s: list[int]) -> None:
         assert working_s(BERLIN, before_at, planned.at) >= 0.9 * interval_s - 1
         fired.append(fire(planned, max(planned.at, before_at) + timedelta(seconds=lag_s)))
     assert next_rung(RUNGS, BERLIN, begun, fired) is None
+
+
+def test_more_rungs_than_the_ladder_has_do_not_take_its_end() -> None:
+    """Five reminders that nobody planned: the outcome comes all the same, at its instant, and then nothing."""
+    start = local("2026-11-16T09:00")
+    burnt = [FiredRung(number, RungKind.REMIND, start, start) for number in range(5)]
+    planned = next_rung(RUNGS, BERLIN, start, burnt)
+    assert planned is not None
+    assert (planned.rung.number, planned.rung.kind, planned.at) == (5, RungKind.FINALLY, climb(start)[-1].planned_at)
+    assert due_by(RUNGS, BERLIN, start, burnt) == planned.at
+    assert next_rung(RUNGS, BERLIN, start, [*burnt, fire(planned, planned.at)]) is None
