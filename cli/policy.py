@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 
     from policies.claims import ClaimResult
     from policies.document import PolicyDocument
+    from policies.roster import RosterDocument
+    from tasks.settings import Settings
 
-FileArgument = Annotated[Path | None, typer.Argument(help="Policy file; without it the one that the settings name.")]
-RosterOption = Annotated[Path | None, typer.Option("--roster", help="Roster file; without it that of the settings.")]
+FileArgument = Annotated[
+    Path | None, typer.Argument(help="Policy file; without it that of the settings, else the ledger's active policy.")
+]
+RosterOption = Annotated[
+    Path | None, typer.Option("--roster", help="Roster file; without it that of the settings, else the ledger's.")
+]
 
 app = typer.Typer(
     name="policy",
@@ -38,15 +44,16 @@ def check(
 ) -> None:
     """Prove what must hold of every policy, or tell for which version it does not. Exit code 1: something does not."""
     from policies.errors import PolicyError
-    from policies.policy_proof import prove_text, refuted
+    from policies.policy_proof import prove_policy, prove_text, refuted
 
     settings = read_settings(config, home)
-    path = _named(file, settings.policy)
+    text, name = _policy(file, settings)
     people = roster or settings.roster
     try:
-        results = prove_text(
-            read_file(path), str(path), None if people is None else read_file(people), str(people or "roster")
-        )
+        if people is None and file is None:
+            results = prove_policy(read_document(text, name), _roster_in_ledger(settings))
+        else:
+            results = prove_text(text, name, None if people is None else read_file(people), str(people or "roster"))
     except PolicyError as error:
         _refuse(str(error))
     if as_json:
@@ -112,9 +119,9 @@ def examples(
     from policies.errors import PolicyError
     from policies.policy_examples import try_examples
 
-    path = _named(file, read_settings(config, home).policy)
+    text, name = _policy(file, read_settings(config, home))
     try:
-        results = try_examples(read_document(path))
+        results = try_examples(read_document(text, name))
     except PolicyError as error:
         _refuse(str(error))
     if as_json:
@@ -141,9 +148,9 @@ def graph(
     from policies.errors import PolicyError
     from policies.policy_graph import mermaid, policy_graph, svg
 
-    path = _named(file, read_settings(config, home).policy)
+    text, name = _policy(file, read_settings(config, home))
     try:
-        picture = policy_graph(read_document(path))
+        picture = policy_graph(read_document(text, name))
     except PolicyError as error:
         _refuse(str(error))
     typer.echo((svg if form == "svg" else mermaid)(picture), nl=False)
@@ -176,18 +183,43 @@ def read_file(path: Path) -> str:
         raise typer.BadParameter(f"{path} cannot be read: {error}") from error
 
 
-def read_document(path: Path) -> PolicyDocument:
-    """The policy in a file; raises `PolicyInvalid`."""
+def read_document(text: str, name: str) -> PolicyDocument:
+    """The policy in a text; `name` is where it came from. Raises `PolicyInvalid`."""
     from policies.document import load_policy
 
-    return load_policy(read_file(path), str(path), signatures=("none", "totp"))
+    return load_policy(text, name, signatures=("none", "totp"))
 
 
-def _named(file: Path | None, setting: Path | None) -> Path:
-    path = file or setting
-    if path is None:
-        raise typer.BadParameter("no FILE is given, and the settings name no policy; name one")
-    return path
+def _policy(file: Path | None, settings: Settings) -> tuple[str, str]:
+    """The text of the policy that is meant, and where it came from."""
+    path = file or settings.policy
+    if path is not None:
+        return read_file(path), str(path)
+    from ledger.errors import LedgerError
+    from ledger.policy_store import active_policy
+    from tasks.resources import Resources
+
+    try:
+        with Resources(settings).ledger.reading() as connection:
+            stored = active_policy(connection)
+    except LedgerError:
+        stored = None
+    if stored is None:
+        raise typer.BadParameter("no FILE is given, the settings name no policy and the ledger has none; name one")
+    return stored.body, f"policy {stored.sha256[:12]} of the ledger"
+
+
+def _roster_in_ledger(settings: Settings) -> RosterDocument | None:
+    from ledger.errors import LedgerError
+    from tasks.check_policy import roster_in_ledger
+    from tasks.resources import Resources
+
+    resources = Resources(settings)
+    try:
+        with resources.ledger.reading() as connection:
+            return roster_in_ledger(resources, connection)
+    except LedgerError:  # a policy file may be checked where there is no ledger yet
+        return None
 
 
 def _refuse(message: str) -> NoReturn:

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from ledger.policy_store import activate_policy, store_policy
+from ledger.schema import upgrade_ledger
 from ledger.screen import record_screenings
 from ledger.verify_records import verify_records
 from policies.document import load_policy
@@ -99,6 +100,22 @@ def test_a_refuted_claim_is_told(desk: Desk) -> None:
     assert offences("policy check", rules) + offences("policy check/counterexample", rules["counterexample"]) == []
     assert rules["counterexample"]["facts"] == {"label": "product", "risk": 0.0}
     assert rules["counterexample"]["field"] == "approval.automatic[1].when"
+
+
+def test_without_a_file_the_policy_of_the_ledger_is_meant(desk: Desk) -> None:
+    """Where the settings name no policy, the active one and the people of the ledger are asked about."""
+    resources = desk.resources()
+    upgrade_ledger(resources.ledger)
+    resources.close()
+    policy, roster = str(desk.folder / "policy.yaml"), str(desk.folder / "roster.yaml")
+    assert desk.say("activate", policy, "--roster", roster, "--as", "ada").code == 0
+    desk.write("signoff.toml", f'home = "{desk.folder}"\n[database]\nurl = "sqlite:///{desk.folder}/ledger.db"\n')
+    assert desk.say("check").out.count("proved ") == 9
+    assert desk.say("graph", "--format", "mermaid").out.startswith("flowchart")
+    desk.write("signoff.toml", f'home = "{desk.folder}/elsewhere"\n')
+    said = desk.say("check")
+    assert said.code == 2
+    assert "the ledger has none; name one" in " ".join(said.err.replace("│", " ").split())
 
 
 def test_what_cannot_be_read_is_refused(desk: Desk) -> None:
