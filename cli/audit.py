@@ -56,6 +56,8 @@ def verify(
         print_json(_report_json(report, pinned))
     else:
         _print_report(report, origin, resources)
+    for note in report.notes:
+        typer.secho(f"note: {shown(note)}", fg="yellow", err=True)
     if not report.is_sound:
         raise typer.Exit(1)
 

@@ -29,6 +29,7 @@ from ledger.verify import hash_at, last_event, verify_chain
 from tasks.errors import LedgerNotAsSealed, SealKeyUnknown, SealsLost, StorageAway
 from tasks.resources import Resources
 from tasks.seal_keys import SealKeys, exchange_seal_key, has_seal_key, make_seal_key, read_seal_keys
+from tasks.seal_places import recorded_places
 from tasks.seal_store import SealStore
 
 _ATTEMPTS: Final = 3
@@ -131,7 +132,7 @@ def _tell_move(resources: Resources, store: SealStore, actor: str, flow_run_id: 
         begun_elsewhere = count_recorded(connection) > 0
     if begun_elsewhere:
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
-            tell_place(tx, place=str(store))
+            tell_place(tx, place=str(store), before=[str(one) for one in recorded_places(tx.connection, store)])
 
 
 def _recorded_seal(stored: Sequence[StoredSeal], known: RecordedSeal, store: SealStore) -> Seal:

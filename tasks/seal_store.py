@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectVersionTypeDef
 
 _DIGITS: Final = 12
+_KEY: Final = re.compile(rf"(.*)[0-9]{{{_DIGITS}}}\.json", re.DOTALL)
 _LARGEST_BYTES: Final = 16_384
 """A seal has some 600 bytes; what is larger is none, and is not read."""
 _READERS: Final = 16
@@ -26,6 +29,16 @@ _AT_ONCE: Final = 512
 _TAKEN: Final = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
 _NO_LOCK: Final = frozenset({"InvalidRequest", "ObjectLockConfigurationNotFoundError"})
 _GONE: Final = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
+
+
+def prefix_of(key: str) -> str | None:
+    """The prefix under which a seal lies; None: no seal has such a key.
+
+    >>> prefix_of("seals/000000000012.json"), prefix_of("seals/12")
+    ('seals/', None)
+    """
+    found = _KEY.fullmatch(key)
+    return found.group(1) if found else None
 
 
 class SealStore:
@@ -37,6 +50,12 @@ class SealStore:
         self._audit = settings.audit
         self.bucket = settings.audit.bucket or settings.s3.buckets.archive
         self.prefix = settings.audit.prefix
+
+    def elsewhere(self, bucket: str, prefix: str) -> SealStore:
+        """Another place of the same store."""
+        other = copy(self)
+        other.bucket, other.prefix = bucket, prefix
+        return other
 
     def __str__(self) -> str:
         """Where it is."""

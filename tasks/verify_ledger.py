@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from ledger.seal import Seal
+from ledger.seal import BEFORE_THE_FIRST, Seal
 from ledger.seal_chain import SealChain, check_seals
-from ledger.seal_records import count_recorded
-from ledger.verify import Damage, last_event, told_at, verify_chain
+from ledger.seal_records import count_recorded, told_changes
+from ledger.verify import Damage, Verification, hash_at, last_event, told_at, verify_chain
 from ledger.verify_records import Mismatch, verify_records
 from tasks.resources import Resources
+from tasks.seal_places import OtherPlace, compare_places, read_other_places, tell_changes
 from tasks.seal_store import SealStore
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class AuditReport:
     """What was found. `events` hold, from the first on; `seals` is None when the store was not asked.
 
     `mismatches` are records that the events do not bear out; None: they were not compared.
+    `notes` tell of seals that moved, and of keys that were replaced, as events say: nothing wrong, but worth a look.
     """
 
     events: int
@@ -42,6 +48,7 @@ class AuditReport:
     damage: Damage | None
     seals: SealReport | None
     mismatches: list[Mismatch] | None = field(default=None)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def is_sound(self) -> bool:
@@ -64,23 +71,41 @@ def verify_ledger(
     """
     # seals first: none of them can then name an event that is younger than the snapshot
     chain = None if pinned is None else _fetch_seals(resources, pinned)
+    store = SealStore(resources.storage, resources.settings) if chain else None
+    others: list[OtherPlace] = []
+    if chain and store:
+        relied_on = {*(pinned or ()), *chain.signers, *([chain.last.key_after] if chain.last else [])}
+        others = read_other_places(resources, store, relied_on, columns=columns)
     with resources.ledger.reading() as connection:
         total = last_event(connection)
         sealed = chain.sealed if chain else None
         found = verify_chain(connection, sealed=sealed, columns=columns, progress=lambda done: progress(done, total))
+        changes = told_changes(connection, found.events, columns=columns)
+        elsewhere = compare_places(connection, others, changes, found.events, whole=found.damage is None)
+        found = _damaged(connection, found, elsewhere.damage)
         mismatches = verify_records(connection) if columns and not found.damage else None
-        place = SealStore(resources.storage, resources.settings) if chain else None
-        recorded = count_recorded(connection, place.bucket, place.prefix) if place else 0
+        recorded = count_recorded(connection, store.bucket, store.prefix) if store else 0
         after = chain.last.seq if chain and chain.last else 0
         since = told_at(connection, after + 1) if found.events > after else None
     seals = None
     if chain is not None and pinned is not None:
         if recorded > len(chain.seals):  # sealed meanwhile, or taken away
             recorded -= len(_fetch_seals(resources, pinned).seals) - len(chain.seals)
-        problems = [*chain.problems, *_surplus(recorded, len(chain.seals))]
+        problems = [*chain.problems, *_surplus(recorded, len(chain.seals)), *elsewhere.problems]
         unsealed = max(found.events - after, 0)
         seals = SealReport(chain.last, len(chain.seals), chain.signers, problems, unsealed, since)
-    return AuditReport(found.events, found.head, found.damage, seals, mismatches)
+    notes = [*tell_changes(changes), *elsewhere.notes]
+    return AuditReport(found.events, found.head, found.damage, seals, mismatches, notes)
+
+
+def _damaged(connection: Connection, found: Verification, elsewhere: Damage | None) -> Verification:
+    """What holds once the seals of other places are taken into account."""
+    if found.damage or elsewhere is None:
+        return found
+    if elsewhere.seq > found.events:
+        return replace(found, damage=elsewhere)
+    head = hash_at(connection, elsewhere.seq - 1) or BEFORE_THE_FIRST
+    return Verification(elsewhere.seq - 1, head, elsewhere)
 
 
 def _fetch_seals(resources: Resources, pinned: Collection[str]) -> SealChain:

@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from lxml import etree  # type: ignore[import-untyped]  # ships no types
 from ledger.engine import Ledger
 from ledger.schema import upgrade_ledger
 from ledger.seal import key_from_text, public_text
+from ledger.seal_records import REPLACED, tell_key, tell_place
+from ledger.transaction import Origin
 from tasks.seal_keys import make_seal_key
 from tests.cli.test_json_contract import CONTRACT, fits
 from tests.ledger.approval_world import ApprovalWorld
@@ -179,6 +182,21 @@ def test_records_that_the_events_do_not_bear_out(damaged: Path) -> None:
     assert (found["damage"], len(found["mismatches"])) == (None, 1)
     assert offences("audit verify/mismatches", found["mismatches"][0]) == []
     assert "versions 2: its state, round or policy is not what its last event says" in words.out
+
+
+def test_moves_and_replaced_keys_are_never_passed_over(damaged: Path) -> None:
+    """Events that say so are notes beside a sound report, in words and beside the document."""
+    ledger = Ledger(f"sqlite:///{damaged.parent / 'state' / 'ledger.db'}")
+    with ledger.writing(Origin("operator:anna", datetime(2026, 3, 9, 8, tzinfo=UTC))) as tx:
+        tell_place(tx, place="s3://archive/anew/", before=["s3://archive/seals/"])
+        tell_key(tx, REPLACED, public_key="b" * 64, before="a" * 64, after_seq=0)
+    ledger.close()
+    for more in ((), ("--json",), ("--no-columns",)):
+        said = say(damaged, "audit", "verify", "--no-seals", *more)
+        assert said.code == 0
+        moved, replaced = (line for line in said.err.splitlines() if line.startswith("note: "))
+        assert "(operator:anna, 2026-03-09 08:00 UTC): seals are put into s3://archive/anew/ from then on" in moved
+        assert f"key {'b' * 64} signs from then on; key {'a' * 64} was lost and announced nothing" in replaced
 
 
 def test_the_public_key_is_printed(damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:

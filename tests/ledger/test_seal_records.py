@@ -12,7 +12,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ledger.engine import Ledger
 from ledger.errors import RuleBroken
 from ledger.seal import BEFORE_THE_FIRST, Seal, SignedSeal, public_text, sign_seal
-from ledger.seal_records import RecordedSeal, count_recorded, last_recorded, record_seal, tell_key
+from ledger.seal_records import (
+    RecordedSeal,
+    ToldChange,
+    count_recorded,
+    hashes_at,
+    last_recorded,
+    record_seal,
+    recorded_keys,
+    tell_key,
+    tell_place,
+    told_changes,
+)
 from ledger.transaction import Origin
 from ledger.verify import hash_at, last_event, told_at, verify_chain
 from tests.ledger.approval_world import ApprovalWorld
@@ -82,3 +93,23 @@ def test_another_key_is_told_of_once(world: ApprovalWorld) -> None:
         assert told_at(connection, before + 3) is None
         body = connection.exec_driver_sql(f"SELECT body FROM events WHERE seq = {before + 1}").scalar_one()
     assert json.loads(body)["details"] == {"before": "a" * 64, "public_key": "b" * 64}
+
+
+def test_changes_of_place_and_key_are_read_back(world: ApprovalWorld) -> None:
+    """From columns or from hashed bodies alone, up to an event; what has no such action is left out."""
+    ledger = world.ledger
+    world.published("spring/a.jpg", "move_seals")
+    put(ledger, sealed(ledger, 2))
+    with ledger.writing(ORIGIN) as tx:
+        assert tell_place(tx, place="s3://b/", before=["s3://a/"])
+        assert not tell_place(tx, place="s3://b/", before=["s3://a/"])
+        assert tell_key(tx, "replace_seal_key", public_key="b" * 64, before="a" * 64, after_seq=2)
+    with ledger.reading() as connection:
+        last = last_event(connection)
+        moved = ToldChange(last - 1, NOW, ORIGIN.actor, "move_seals", {"place": "s3://b/", "before": ["s3://a/"]})
+        replaced = ToldChange(last, NOW, ORIGIN.actor, "replace_seal_key", {"before": "a" * 64, "public_key": "b" * 64})
+        for columns in (True, False):
+            assert told_changes(connection, columns=columns) == [moved, replaced]
+            assert told_changes(connection, last - 1, columns=columns) == [moved]
+        assert recorded_keys(connection) == [("archive", "seals/1")]
+        assert hashes_at(connection, [2, last, last + 1]) == {one: hash_at(connection, one) for one in (2, last)}

@@ -22,6 +22,7 @@ from cli.stack.seal_key import ready_seal_key
 from ledger.schema import upgrade_ledger
 from ledger.seal import SignedSeal, new_key, public_text, read_seal
 from ledger.transaction import Draft
+from ledger.verify import Damage
 from tasks.errors import (
     LedgerNotAsSealed,
     NoPinnedKey,
@@ -249,6 +250,60 @@ def test_seals_begin_anew_in_another_place(stack: RunningStack, place: SealedLed
     assert moved.ask("SELECT seq FROM events WHERE action = 'move_seals'") == [(4,)]
     report = moved.verify()
     assert (report.is_sound, report.seals and report.seals.count) == (True, 2)
+    event = f"event 4 ({ACTOR}, 2026-03-02 09:00 UTC): seals are put into {moved.store} from then on, where they begin"
+    lacks = f"{place.store}: 1 seals (2) speak of events up to 5 that the ledger does not have"
+    assert report.notes == [f"{event} anew", f"{lacks}; event 4 says that seals moved on"]
+    # whoever owns the file takes the record of the old place out: the event still names it
+    moved.sql("DELETE FROM seals WHERE seal_id = 1", "DELETE FROM seals WHERE bucket <> 'x'")
+    assert moved.verify().notes == report.notes
+    assert verify_ledger(moved.resources, None).notes == [f"{event} anew"]
+    assert moved.verify(columns=False).notes == report.notes
+    moved.resources.close()
+
+
+def test_a_cut_tail_is_not_hidden_by_another_place(stack: RunningStack, place: SealedLedger, bucket: str) -> None:
+    """An older copy and another `audit.prefix`, and no event that says so: what the old place tells of is missing."""
+    place.tell(3)
+    place.seal()
+    copy = place.keep()
+    place.tell(2)
+    place.seal()
+    place.bring_back(copy)
+    moved = SealedLedger(place.home, Resources(load_settings(overrides=_settings(stack, place.home, bucket))))
+    said = f"{place.store}: 1 seals (2) speak of events up to 5 that the ledger does not have, and no event says that"
+    report = moved.verify()
+    assert report.damage == Damage(4, f"cut off: event 5 was sealed in {place.store}")
+    assert report.seals is not None
+    assert (report.is_sound, report.seals.problems) == (False, [f"{said} seals moved on from there"])
+    moved.tell(4)
+    report = moved.verify()
+    assert report.damage == Damage(
+        5, f"rewritten: it is not the event that was sealed in {place.store}; the change is in events 4 to 5"
+    )
+    assert (report.events, report.head) == (4, moved.ask("SELECT hash FROM events WHERE seq = 4")[0][0])
+    moved.resources.close()
+
+
+def test_seals_that_moved_without_a_loss(stack: RunningStack, place: SealedLedger, bucket: str) -> None:
+    """Everything that the old place tells is there; an event cut off afterwards is missed from the old place too."""
+    place.tell(3)
+    place.seal()
+    moved = SealedLedger(place.home, Resources(load_settings(overrides=_settings(stack, place.home, bucket))))
+    moved.tell(1)
+    moved.seal()
+    report = moved.verify()
+    assert (report.is_sound, report.notes[1:]) == (
+        True, [f"{place.store} has 1 seals, none of an event that the ledger lacks"],
+    )  # fmt: skip
+    back = place.verify()
+    assert (back.is_sound, back.notes) == (
+        True, [report.notes[0], f"{moved.store} has 1 seals, none of an event that the ledger lacks"],
+    )  # fmt: skip
+    moved.sql(
+        "DELETE FROM events WHERE seq = 5",
+        "UPDATE chain_head SET seq = 4, hash = (SELECT hash FROM events WHERE seq = 4)",
+    )
+    assert place.verify().damage == Damage(5, f"cut off: event 5 was sealed in {moved.store}")
     moved.resources.close()
 
 
@@ -426,7 +481,9 @@ def test_a_lost_key_is_replaced_and_pinned_anew(place: SealedLedger) -> None:
     report = place.verify(old)
     assert report.seals is not None
     assert report.seals.problems[0].startswith(f"seal 2: its key {new} was announced by no seal before it")
-    assert place.verify(old, new).is_sound
+    report = place.verify(old, new)
+    event = f"key {new} signs from then on; key {old} was lost and announced nothing"
+    assert (report.is_sound, report.notes) == (True, [f"event 4 (operator:anna, 2026-03-02 09:00 UTC): {event}"])
 
 
 def test_the_key_file_is_its_owners(place: SealedLedger, tmp_path: Path) -> None:
