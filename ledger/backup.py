@@ -25,6 +25,8 @@ from ledger.verify import verify_chain
 from ledger.verify_records import verify_records
 
 _PAGES: Final = 2_000
+_IN_USE: Final = (tables.events, tables.versions, tables.policies, tables.people)
+"""A ledger with rows in any of these is in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +106,18 @@ def opened_backup(path: Path) -> Iterator[tuple[Ledger, Holding]]:
 def restore(backup: Ledger, target: Ledger, *, replace: bool = False, progress: Progress = silent) -> Holding:
     """Put everything a backup holds into `target`, verify it there, and commit only if it is whole.
 
-    `target` is upgraded first if it is empty or older. Raises `LedgerInUse` when it holds events and `replace` is not
-    set, `BackupUnusable` when what was put in does not verify; then nothing has changed.
+    `target` is upgraded first if it is empty or older. Raises `LedgerInUse` when it holds events, versions, policies or
+    people, whatever its head says, and `replace` is not set, `BackupUnusable` when what was put in does not verify;
+    then nothing has changed.
     """
     upgrade_ledger(target)
     with backup.reading() as source, target.migrating() as connection:
-        if not target.is_sqlite:
-            connection.exec_driver_sql("LOCK TABLE chain_head IN ACCESS EXCLUSIVE MODE")
-        held = hold(connection)
-        if held.events and not replace:
-            raise LedgerInUse(held.events, held.versions)
+        if not target.is_sqlite:  # there the transaction has begun with the lock of the whole file
+            names = ", ".join(table.name for table in (tables.chain_head, *_IN_USE))
+            connection.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
+        if not replace and _is_in_use(connection):
+            events = connection.scalar(sa.select(sa.func.max(tables.events.c.seq))) or 0
+            raise LedgerInUse(events, hold(connection).versions)
         with rules_asleep(connection):
             copy_records(source, connection, progress)
         return _sound(connection, Path(backup.url.database or ""))
@@ -136,6 +140,10 @@ def hold(connection: sa.Connection) -> Holding:
     versions = connection.scalar(sa.select(sa.func.count()).select_from(tables.versions)) or 0
     schema = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
     return Holding(schema, head.seq if head else 0, head.hash if head else "0" * 64, versions)
+
+
+def _is_in_use(connection: sa.Connection) -> bool:
+    return any(connection.execute(sa.select(sa.literal(1)).select_from(one).limit(1)).first() for one in _IN_USE)
 
 
 def _copy_file(source: Path, target: Path, progress: Progress) -> None:
@@ -177,7 +185,10 @@ def _sound(connection: sa.Connection, path: Path) -> Holding:
     found = verify_chain(connection)
     if found.damage is not None:
         raise BackupUnusable(path, f"event {found.damage.seq} does not hold ({found.damage.reason})")
-    wrong = verify_records(connection, 1)
+    try:
+        wrong = verify_records(connection, 1)
+    except DBAPIError as error:
+        raise BackupUnusable(path, f"a record cannot be read: {error.orig}") from error
     if wrong:
         raise BackupUnusable(path, f"{wrong[0].table} {wrong[0].key}: {wrong[0].reason}")
     if broken := broken_references(connection):

@@ -14,6 +14,9 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+_NO_EVENT = (ValueError, KeyError, TypeError, AttributeError)
+"""What is raised of a body that is no text, no JSON or no event."""
+
 
 def sound_up_to(
     connection: sa.Connection,
@@ -38,7 +41,7 @@ def sound_up_to(
             cursor: Any = connection.exec_driver_sql(sql, (count, page)).cursor
             rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
             passed, next_head = _pass(rows, count, head, told)
-        except (connection.dialect.loaded_dbapi.Error, sa.exc.DBAPIError, ValueError, KeyError, TypeError):
+        except (connection.dialect.loaded_dbapi.Error, sa.exc.DBAPIError, *_NO_EVENT):
             return count, head  # unreadable, not JSON, not an event: whoever looks event by event says which
         for seq in sealed.keys() & range(count + 1, count + passed + 1) if sealed else ():
             if rows[seq - count - 1][1] != sealed[seq]:

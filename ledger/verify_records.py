@@ -17,6 +17,11 @@ from policies.lifecycle import TRANSITIONS
 
 _AT_ONCE: Final = 2_000
 """Rows that are in memory at a time."""
+_TOLD: Final = {
+    "submit": ("bucket", "key", "number", "sha256", "size_bytes"),
+    "decide": ("stage", "on_behalf_of", "verdict", "counted", "sha256", "comment_hash"),
+}
+"""What every event of an action tells in its details."""
 _QUESTIONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "events",
@@ -109,6 +114,7 @@ def verify_records(connection: sa.Connection, limit: int = 100) -> list[Mismatch
 def _mismatches(connection: sa.Connection) -> Iterator[Mismatch]:
     yield from _lifecycle(connection)
     yield from _policies(connection)
+    yield from _told_nothing(connection)
     yield from _identities(connection)
     for table, reason, sql in _QUESTIONS:
         for (key,) in connection.execute(sa.text(f"{sql} ORDER BY 1")):
@@ -129,7 +135,7 @@ def _lifecycle(connection: sa.Connection) -> Iterator[Mismatch]:
 def _policies(connection: sa.Connection) -> Iterator[Mismatch]:
     policies = tables.policies
     for row in connection.execute(sa.select(policies.c.sha256, policies.c.body)):
-        if hashlib.sha256(row.body.encode()).hexdigest() != row.sha256:
+        if not isinstance(row.body, str) or hashlib.sha256(row.body.encode()).hexdigest() != row.sha256:
             yield Mismatch("policies", row.sha256, "its text does not have the hash that versions are pinned to")
 
 
@@ -137,17 +143,45 @@ def _identities(connection: sa.Connection) -> Iterator[Mismatch]:
     """Asset, number and bytes of each version, as its `submit` event told them."""
     events, versions, assets = tables.events, tables.versions, tables.assets
     query = (
-        sa.select(versions, assets.c.bucket, assets.c.key, events.c.body)
+        sa.select(
+            versions.c.version_id,
+            versions.c.number,
+            versions.c.sha256,
+            versions.c.size_bytes,
+            assets.c.bucket,
+            assets.c.key,
+            events.c.body,
+        )
         .join(assets, assets.c.asset_id == versions.c.asset_id, isouter=True)
         .join(events, sa.and_(events.c.version_id == versions.c.version_id, events.c.action == "submit"), isouter=True)
         .order_by(versions.c.version_id)
     )
     for row in _streamed(connection, query):
-        told = json.loads(row.body)["details"] if row.body else {}
-        for name in ("bucket", "key", "number", "sha256", "size_bytes"):
+        told = _details(row.body)
+        for name in _TOLD["submit"]:
             if told.get(name) != getattr(row, name):
                 reason = f"its {name} is {getattr(row, name)!r}, submitted was {told.get(name)!r}"
                 yield Mismatch("versions", str(row.version_id), reason)
+
+
+def _told_nothing(connection: sa.Connection) -> Iterator[Mismatch]:
+    """Events that do not tell what every event of their action does."""
+    events = tables.events
+    for action, names in _TOLD.items():
+        query = sa.select(events.c.seq, events.c.body).where(events.c.action == action)
+        for row in _streamed(connection, query.order_by(events.c.seq)):
+            if missing := [name for name in names if name not in _details(row.body)]:
+                yield Mismatch("events", str(row.seq), f"it does not tell {', '.join(missing)}")
+
+
+def _details(body: Any) -> dict[str, Any]:
+    """What an event tells beside its columns; nothing, where it cannot be read."""
+    try:
+        event = json.loads(body)
+    except (ValueError, TypeError):
+        return {}
+    details = event.get("details") if isinstance(event, dict) else None
+    return details if isinstance(details, dict) else {}
 
 
 def _decisions(connection: sa.Connection) -> Iterator[Mismatch]:
@@ -180,8 +214,14 @@ def _decisions(connection: sa.Connection) -> Iterator[Mismatch]:
 
 def _told_decisions(connection: sa.Connection) -> Iterator[tuple[Any, ...]]:
     events = tables.events
-    for row in _streamed(connection, sa.select(events.c.body).where(events.c.action == "decide")):
-        yield _told(json.loads(row.body))
+    query = sa.select(events.c.version_id, events.c.round, events.c.actor, events.c.body)
+    for row in _streamed(connection, query.where(events.c.action == "decide")):
+        told = _details(row.body)
+        if all(name in told for name in _TOLD["decide"]):
+            yield (
+                row.version_id, row.round, told["stage"], row.actor, told["on_behalf_of"], told["verdict"],
+                told["counted"], told["sha256"], told["comment_hash"],
+            )  # fmt: skip
 
 
 def _recorded(row: Any) -> tuple[Any, ...]:
@@ -198,7 +238,7 @@ def _is_erased(row: Any) -> bool:
 def _comment_hash(row: Any) -> str | None:
     if row.note_id is None or row.body is None:
         return None
-    return hashlib.sha256((row.salt + row.body).encode()).hexdigest()
+    return hashlib.sha256(f"{row.salt}{row.body}".encode(errors="surrogatepass")).hexdigest()
 
 
 def _digest(values: tuple[Any, ...]) -> bytes:
@@ -207,14 +247,6 @@ def _digest(values: tuple[Any, ...]) -> bytes:
 
 def _streamed(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Any]:
     yield from connection.execute(query, execution_options={"yield_per": _AT_ONCE})
-
-
-def _told(event: dict[str, Any]) -> tuple[Any, ...]:
-    details = event["details"]
-    return (
-        event["version_id"], event["round"], details["stage"], event["actor"], details["on_behalf_of"],
-        details["verdict"], details["counted"], details["sha256"], details["comment_hash"],
-    )  # fmt: skip
 
 
 _RECORDED: Final = (

@@ -18,7 +18,7 @@ from ledger.errors import BackupUnusable, FileInTheWay, LedgerInUse, LedgerSchem
 from ledger.verify import verify_chain
 from ledger.verify_records import verify_records
 from tests.ledger.approval_world import ApprovalWorld
-from tests.ledger.raw_sql import REFUSED, RawSql
+from tests.ledger.raw_sql import REFUSED, RawSql, asleep
 
 
 def records(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:
@@ -112,6 +112,29 @@ def test_a_ledger_in_use_is_not_replaced_unasked(ledger: Ledger, target: Ledger,
     assert records(target) == records(ledger)
 
 
+@pytest.mark.parametrize("kept", ["events", "versions", "policies", "people"])
+def test_a_head_that_was_put_back_hides_nothing(ledger: Ledger, target: Ledger, tmp_path: Path, kept: str) -> None:
+    """A ledger with rows in any of these is in use, even where its head says that nothing has happened."""
+    made = back_up(furnish(ledger).ledger, tmp_path / "a.backup")
+    ApprovalWorld(target).submitted("spring/z.jpg", "its own")
+    with RawSql(target.url) as raw:
+        triggers = raw.execute("SELECT sql FROM sqlite_master WHERE type = 'trigger'") if target.is_sqlite else []
+        asleep(raw)
+        raw.execute("UPDATE chain_head SET seq = 0, hash = ?", "0" * 64)
+        for table in reversed(tables.metadata.sorted_tables):
+            if table.name not in (kept, "chain_head", "lifecycle"):
+                raw.execute(f"DELETE FROM {table.name}")
+        for (sql,) in triggers:
+            raw.execute(sql)
+    before = records(target)
+    with opened_backup(made.path) as (held, _):
+        with pytest.raises(LedgerInUse, match="nothing was changed"):
+            restore(held, target)
+        assert records(target) == before
+        restore(held, target, replace=True)
+    assert records(target) == records(ledger)
+
+
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
@@ -119,6 +142,8 @@ def test_a_ledger_in_use_is_not_replaced_unasked(ledger: Ledger, target: Ledger,
         ("DELETE FROM events WHERE seq = (SELECT MAX(seq) FROM events)", "does not hold"),
         ("UPDATE versions SET state = 'published' WHERE version_id = 2", "versions 2"),
         ("DELETE FROM people WHERE handle = 'lea'", "refer to others that are not there"),
+        ("UPDATE events SET body = CAST(body AS BLOB) WHERE seq = 5", "event 5 does not hold"),
+        ("UPDATE notes SET body = CAST(x'ff00fe' AS TEXT)", "a record cannot be read"),
         ("DROP TABLE alembic_version", "it holds no ledger"),
     ],
 )

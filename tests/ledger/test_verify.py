@@ -261,3 +261,15 @@ def test_what_cannot_be_read_is_found_too(told: Told, column: str) -> None:
     assert found.damage is not None
     assert (found.damage.seq, found.events) == (17, 16)
     assert found.damage.reason.startswith(("unreadable: ", "changed: "))
+
+
+@pytest.mark.parametrize("written", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("value", ["CAST(body AS BLOB)", "7"])
+@pytest.mark.parametrize("columns", [True, False])
+def test_a_body_that_is_no_text_is_damage(told: Told, value: str, columns: bool) -> None:
+    """Not even the same bytes as a BLOB: it is named by its number, and nothing crashes."""
+    told.raw.execute(f"UPDATE events SET body = {value} WHERE seq = 17")
+    found = verified(told.ledger, page=10, columns=columns)
+    assert found.damage is not None
+    assert (found.damage.seq, found.events) == (17, 16)
+    assert found.damage.reason == "changed: the body does not have the recorded hash"

@@ -98,6 +98,30 @@ def test_changed_records_are_found(told: tuple[Ledger, RawSql], change: str, und
     assert any(one.key == (expected.key or one.key) for one in found if one.reason == expected.reason)
 
 
+@pytest.mark.parametrize(
+    ("action", "body", "missing"),
+    [
+        ("decide", "{}", "stage, on_behalf_of, verdict, counted, sha256, comment_hash"),
+        ("decide", '{"details": {"stage": "brand", "on_behalf_of": 1, "verdict": "approve", "counted": true}}',
+         "sha256, comment_hash"),
+        ("decide", '{"details": 7}', "stage, on_behalf_of, verdict, counted, sha256, comment_hash"),
+        ("submit", "[]", "bucket, key, number, sha256, size_bytes"),
+        ("submit", "no JSON", "bucket, key, number, sha256, size_bytes"),
+    ],
+)  # fmt: skip
+def test_an_event_that_tells_nothing_is_found(
+    told: tuple[Ledger, RawSql], action: str, body: str, missing: str
+) -> None:
+    """An event without what its kind tells is named by its number; nothing crashes."""
+    ledger, raw = told
+    ((seq, true_body),) = raw.execute("SELECT seq, body FROM events WHERE action = ? ORDER BY seq LIMIT 1", action)
+    raw.execute("UPDATE events SET body = ? WHERE seq = ?", body, seq)
+    with ledger.reading() as connection:
+        found = verify_records(connection)
+    raw.execute("UPDATE events SET body = ? WHERE seq = ?", true_body, seq)
+    assert Mismatch("events", str(seq), f"it does not tell {missing}") in found
+
+
 def test_deleted_and_erased_words(told: tuple[Ledger, RawSql]) -> None:
     """A comment that was erased is no damage; a decision that was deleted is."""
     ledger, raw = told
