@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -94,6 +94,23 @@ _QUESTIONS: Final[tuple[tuple[str, str, str], ...]] = (
         """SELECT d.decision_id FROM decisions d JOIN gates g ON g.gate_id = d.gate_id
            JOIN versions v ON v.version_id = g.version_id WHERE d.sha256 <> v.sha256""",
     ),
+    (
+        "decisions",
+        "it counts at a gate where this person was never eligible",
+        """SELECT decision_id FROM decisions d WHERE counted AND NOT EXISTS (
+             SELECT 1 FROM gate_eligible e
+             WHERE e.gate_id = d.gate_id AND e.person_id = d.person_id AND e.on_behalf_of = d.on_behalf_of)""",
+    ),
+    (
+        "decisions",
+        "four eyes: it counts, though one of its people had submitted the version",
+        """SELECT DISTINCT d.decision_id FROM decisions d JOIN gates g ON g.gate_id = d.gate_id
+           JOIN versions v ON v.version_id = g.version_id
+           JOIN events s ON s.version_id = v.version_id AND s.action = 'submit'
+           JOIN memberships m ON m.group_name = v.submitter AND m.person_id IN (d.person_id, d.on_behalf_of)
+           WHERE d.counted AND g.four_eyes
+             AND m.added_at < s.at AND (m.removed_at IS NULL OR m.removed_at > s.at)""",
+    ),
 )
 
 
@@ -119,7 +136,10 @@ def _mismatches(connection: sa.Connection) -> Iterator[Mismatch]:
     for table, reason, sql in _QUESTIONS:
         for (key,) in connection.execute(sa.text(f"{sql} ORDER BY 1")):
             yield Mismatch(table, str(key), reason)
-    yield from _decisions(connection)
+    yield from _said(connection, "decisions", _RECORDED, _recorded, _told_decisions)
+    yield from _said(connection, "held_decisions", _HELD, _recorded_held, _told_held)
+    yield from _gates(connection)
+    yield from _rungs(connection)
 
 
 def _lifecycle(connection: sa.Connection) -> Iterator[Mismatch]:
@@ -184,32 +204,83 @@ def _details(body: Any) -> dict[str, Any]:
     return details if isinstance(details, dict) else {}
 
 
-def _decisions(connection: sa.Connection) -> Iterator[Mismatch]:
+def _said(
+    connection: sa.Connection,
+    table: str,
+    query: sa.Select[Any],
+    recorded_by: Callable[[Any], tuple[Any, ...]],
+    told_by: Callable[[sa.Connection], Iterator[tuple[Any, ...]]],
+) -> Iterator[Mismatch]:
     """Each decision was told by one event, and each comment is the one whose salted hash the event holds.
 
     Only digests are kept in memory, some 150 bytes a decision.
     """
-    forgotten = {_digest(_recorded(row)) for row in _streamed(connection, _RECORDED) if _is_erased(row)}
+    forgotten = {_digest(recorded_by(row)) for row in _streamed(connection, query) if _is_erased(row)}
     told: Counter[bytes] = Counter()
     of_forgotten: dict[bytes, list[bytes]] = {}
-    for event in _told_decisions(connection):
+    for event in told_by(connection):
         told[_digest(event)] += 1
         if (key := _digest(event[:-1])) in forgotten:
             of_forgotten.setdefault(key, []).append(_digest(event))
-    for row in _streamed(connection, _RECORDED):
-        recorded = _recorded(row)
+    for row in _streamed(connection, query):
+        recorded = recorded_by(row)
         found = _digest((*recorded, _comment_hash(row)))
         if _is_erased(row):  # any hash will do
             found = next((one for one in of_forgotten.get(_digest(recorded), ()) if told[one]), found)
         if not told[found]:
-            yield Mismatch("decisions", str(row.decision_id), "no event tells this decision, or not with this comment")
+            yield Mismatch(table, str(row.decision_id), "no event tells this decision, or not with this comment")
         told[found] -= 1
     if any(count > 0 for count in told.values()):
-        for event in _told_decisions(connection):
+        for event in told_by(connection):
             if told[_digest(event)] > 0:
                 told[_digest(event)] -= 1
                 said = " ".join(map(str, event[:-1]))
-                yield Mismatch("decisions", said, "an event tells a decision that is not recorded")
+                yield Mismatch(table, said, "an event tells a decision that is not recorded")
+
+
+def _gates(connection: sa.Connection) -> Iterator[Mismatch]:
+    """Each gate has the stage, step and quorum with which the event told that it was opened."""
+    events, gates = tables.events, tables.gates
+    told = set()
+    query = sa.select(events.c.version_id, events.c.round, events.c.body)
+    for row in _streamed(connection, query.where(events.c.action.in_(("open_gates", "review_again")))):
+        opened = _details(row.body).get("gates")
+        for one in opened if isinstance(opened, list) else ():
+            if isinstance(one, dict):
+                terms = (one.get("stage"), one.get("step"), one.get("quorum"))
+                told.add(_digest((row.version_id, row.round, *terms)))
+    columns = (gates.c.gate_id, gates.c.version_id, gates.c.round, gates.c.stage, gates.c.step, gates.c.quorum)
+    for row in _streamed(connection, sa.select(*columns).order_by(gates.c.gate_id)):
+        if _digest(tuple(row)[1:]) not in told:
+            yield Mismatch("gates", str(row.gate_id), "no event tells that it was opened with this step and quorum")
+
+
+def _rungs(connection: sa.Connection) -> Iterator[Mismatch]:
+    """Each reminder and escalation was told by an event; what a last rung ends, its gate and version say."""
+    events, rungs = tables.events, tables.rungs
+    told = set()
+    query = sa.select(
+        events.c.version_id, events.c.round, events.c.action, _plain(events.c.at).label("at"), events.c.body
+    )
+    for row in _streamed(connection, query.where(events.c.action.in_(("remind", "escalate")))):
+        details = _details(row.body)
+        told.add(_digest((row.version_id, row.round, row.action, row.at, details.get("rung"), details.get("gate"))))
+    columns = (
+        rungs.c.version_id,
+        rungs.c.round,
+        rungs.c.kind,
+        _plain(rungs.c.fired_at),
+        rungs.c.number,
+        rungs.c.gate_id,
+    )
+    fired = sa.select(rungs.c.rung_id, *columns).where(rungs.c.kind != "finally").order_by(rungs.c.rung_id)
+    for row in _streamed(connection, fired):
+        if _digest(tuple(row)[1:]) not in told:
+            yield Mismatch("rungs", str(row.rung_id), "no event tells that it fired")
+
+
+def _plain(instant: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    return sa.type_coerce(instant, sa.BigInteger)
 
 
 def _told_decisions(connection: sa.Connection) -> Iterator[tuple[Any, ...]]:
@@ -222,6 +293,29 @@ def _told_decisions(connection: sa.Connection) -> Iterator[tuple[Any, ...]]:
                 row.version_id, row.round, told["stage"], row.actor, told["on_behalf_of"], told["verdict"],
                 told["counted"], told["sha256"], told["comment_hash"],
             )  # fmt: skip
+
+
+def _told_held(connection: sa.Connection) -> Iterator[tuple[Any, ...]]:
+    """What people said of versions in quarantine: it released or rejected them, or came after the outcome."""
+    events = tables.events
+    query = sa.select(events.c.version_id, events.c.actor, events.c.action, events.c.body).where(
+        events.c.actor.like("person:%"),
+        (events.c.from_state == "quarantined") | (events.c.action == "say_of_held"),
+    )
+    for row in _streamed(connection, query):
+        told = _details(row.body)
+        if "comment_hash" in told:
+            verdict = told.get("verdict") if row.action == "say_of_held" else row.action
+            yield (
+                row.version_id, told.get("review"), row.actor, verdict, told.get("counted"), told.get("sha256"),
+                told["comment_hash"],
+            )  # fmt: skip
+
+
+def _recorded_held(row: Any) -> tuple[Any, ...]:
+    return (
+        row.version_id, row.review_id, f"person:{row.person_id}", row.verdict, bool(row.counted), row.sha256,
+    )  # fmt: skip
 
 
 def _recorded(row: Any) -> tuple[Any, ...]:
@@ -249,9 +343,10 @@ def _streamed(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Any]
     yield from connection.execute(query, execution_options={"yield_per": _AT_ONCE})
 
 
+_DECIDED = ("decision_id", "person_id", "verdict", "counted", "sha256", "note_id")
 _RECORDED: Final = (
     sa.select(
-        tables.decisions,
+        *(tables.decisions.c[name] for name in (*_DECIDED, "on_behalf_of")),
         tables.gates.c.version_id,
         tables.gates.c.round,
         tables.gates.c.stage,
@@ -261,4 +356,13 @@ _RECORDED: Final = (
     .join(tables.gates, tables.gates.c.gate_id == tables.decisions.c.gate_id)
     .outerjoin(tables.notes, tables.notes.c.note_id == tables.decisions.c.note_id)
     .order_by(tables.decisions.c.decision_id)
+)
+_HELD: Final = (
+    sa.select(
+        *(tables.held_decisions.c[name] for name in (*_DECIDED, "version_id", "review_id")),
+        tables.notes.c.salt,
+        tables.notes.c.body,
+    )
+    .outerjoin(tables.notes, tables.notes.c.note_id == tables.held_decisions.c.note_id)
+    .order_by(tables.held_decisions.c.decision_id)
 )

@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from ledger.decide import Ballot
 from ledger.engine import Ledger
+from ledger.held import decide_held
+from ledger.reviews import close_round, load_review
 from ledger.verify_records import Mismatch, verify_records
 from tests.ledger.approval_world import BRAND_BY_TWO, RULE, ApprovalWorld
 from tests.ledger.raw_sql import RawSql, asleep
+from tests.ledger.test_held import open_review
+from tests.ledger.test_ladder import HOUR, sweep, waits
 
 NO_QUORUM = "it passed without its quorum of approvals by different people for different principals"
 
@@ -25,6 +30,15 @@ def told(request: pytest.FixtureRequest, new_ledger: Callable[[str], Ledger]) ->
     world.screen(world.submit("spring/d.jpg", "five"), "automatic", rule=RULE)
     world.turned_down("spring/e.jpg", "six", "reject")
     world.submit("spring/e.jpg", "six")
+    held = world.quarantined("spring/f.jpg", "seven")
+    open_review(world)
+    ((review_id,),) = world.ask("SELECT MAX(review_id) FROM reviews")
+    with world.writing("system:decide_review") as tx:
+        review = load_review(tx.connection, review_id)
+        decide_held(tx, review, world.person("ole"), [Ballot(held, "release", "seen and good")])
+        close_round(tx, review_id, review.round, "answered", "asked again")
+    wait = next(one for one in waits(world) if one.gate)
+    assert [str(one.rung.kind) for one in sweep(world, wait.since_at + 24 * HOUR)] == ["remind"]
     with RawSql(world.ledger.url) as raw:
         yield world.ledger, asleep(raw)
 
@@ -80,6 +94,21 @@ def test_sound_records_are_not_accused(told: tuple[Ledger, RawSql]) -> None:
         ("UPDATE decisions SET sha256 = 'ff' WHERE decision_id = 2",
          "UPDATE decisions SET sha256 = (SELECT sha256 FROM versions WHERE version_id = 2) WHERE decision_id = 2",
          Mismatch("decisions", "2", "the bytes decided on are not those of the version")),
+        ("UPDATE gates SET quorum = 1 WHERE version_id = 4", "UPDATE gates SET quorum = 2 WHERE version_id = 4",
+         Mismatch("gates", "4", "no event tells that it was opened with this step and quorum")),
+        ("UPDATE gate_eligible SET person_id = 6 WHERE gate_id = 1 AND person_id = 1",
+         "UPDATE gate_eligible SET person_id = 1 WHERE gate_id = 1 AND person_id = 6",
+         Mismatch("decisions", "1", "it counts at a gate where this person was never eligible")),
+        ("UPDATE memberships SET person_id = 1 WHERE group_name = 'agency' AND person_id = 6",
+         "UPDATE memberships SET person_id = 6 WHERE group_name = 'agency' AND person_id = 1",
+         Mismatch("decisions", "1", "four eyes: it counts, though one of its people had submitted the version")),
+        ("UPDATE held_decisions SET person_id = 1", "UPDATE held_decisions SET person_id = 5",
+         Mismatch("held_decisions", "1", "no event tells this decision, or not with this comment")),
+        ("UPDATE held_decisions SET note_id = 1 WHERE decision_id = 1",
+         "UPDATE held_decisions SET note_id = (SELECT MAX(note_id) FROM notes) WHERE decision_id = 1",
+         Mismatch("held_decisions", "1", "no event tells this decision, or not with this comment")),
+        ("UPDATE rungs SET number = 1", "UPDATE rungs SET number = 0",
+         Mismatch("rungs", "1", "no event tells that it fired")),
         ("UPDATE effects SET sha256 = 'ff' WHERE effect_id = 1",
          "UPDATE effects SET sha256 = (SELECT sha256 FROM versions WHERE version_id = 1) WHERE effect_id = 1",
          Mismatch("events", "", "it moves bytes without an effect that was done for them")),
