@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,12 +14,42 @@ from uuid import uuid4
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.seal import key_from_text, key_to_pem, new_key, public_text
-from tasks.errors import NoPinnedKey, SealKeyExposed, SealKeyGiven, SealKeyMissing
+from tasks.errors import NoPinnedKey, PermanentError, SealKeyExposed, SealKeyGiven, SealKeyMissing
 from tasks.settings import Settings
 
 KEY_FILE: Final = "seal-key"
 PREVIOUS_FILE: Final = "seal-key.previous"
 """The key before, which has still to announce the present one."""
+LOCK_FILE: Final = "seal-key.lock"
+"""Locked by whoever exchanges the key; what it holds means nothing."""
+
+
+class SealKeyExchanging(PermanentError):
+    """Another process exchanges the signing key."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(
+            f"the signing key in {home} is being exchanged by another command; nothing was changed. Wait for it, and "
+            "look at `signoff audit key` before you exchange the key again"
+        )
+        self.home = home
+
+    def __reduce__(self) -> tuple[type[SealKeyExchanging], tuple[Path]]:
+        return (type(self), (self.home,))
+
+
+class SealKeyUnannounced(PermanentError):
+    """The present signing key was announced by no seal yet, so it cannot be exchanged."""
+
+    def __init__(self, public_key: str) -> None:
+        super().__init__(
+            f"key {public_key} was announced by no seal yet, so nothing was exchanged. The next seal "
+            "announces it (deployment `seal-ledger`); run `signoff audit key --rotate` again after that"
+        )
+        self.public_key = public_key
+
+    def __reduce__(self) -> tuple[type[SealKeyUnannounced], tuple[str]]:
+        return (type(self), (self.public_key,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +100,37 @@ def make_seal_key(home: Path) -> bool:
     return True
 
 
-def exchange_seal_key(settings: Settings) -> str:
+@contextmanager
+def hold_exchange(settings: Settings) -> Iterator[None]:
+    """Let no other process of this home exchange the key meanwhile. Raises `SealKeyExchanging` when one does.
+
+    Raises `SealKeyGiven` when the key comes from the settings: it is exchanged there; and what `read_seal_keys` raises.
+    """
+    if settings.audit.key is not None:
+        raise SealKeyGiven(settings.origins["audit.key"])
+    read_seal_keys(settings)
+    number = os.open(settings.home / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(number, "r+b") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SealKeyExchanging(settings.home) from None
+        yield  # the lock goes with the file, also when the process is killed
+
+
+def exchange_seal_key(settings: Settings, signs_next: str | None) -> str:
     """Put a new key in the place of the present one, which is kept to announce it; returns the new public key.
 
-    Killed between the two steps there are two copies of the present key, and nothing has changed. Raises `SealKeyGiven`
-    when the key comes from the settings: it is exchanged there.
+    `signs_next` is the public key that the newest seal lets sign the next one, None when nothing is sealed. Killed
+    between the two steps there are two copies of the present key, and nothing has changed. Hold the exchange meanwhile
+    (`hold_exchange`). Raises `SealKeyGiven`, and `SealKeyUnannounced` while another key than the present one must sign
+    next: that one would be written over.
     """
     if settings.audit.key is not None:
         raise SealKeyGiven(settings.origins["audit.key"])
     keys, coming = read_seal_keys(settings), new_key()
+    if signs_next not in (None, keys.public_key):
+        raise SealKeyUnannounced(keys.public_key)
     for key, name in ((keys.current, PREVIOUS_FILE), (coming, KEY_FILE)):
         with _new_file(settings.home, key_to_pem(key)) as made:
             made.replace(settings.home / name)

@@ -28,7 +28,7 @@ from ledger.seal_records import (
 from ledger.verify import hash_at, last_event, verify_chain
 from tasks.errors import LedgerNotAsSealed, SealKeyUnknown, SealsLost, StorageAway
 from tasks.resources import Resources
-from tasks.seal_keys import SealKeys, exchange_seal_key, has_seal_key, make_seal_key, read_seal_keys
+from tasks.seal_keys import SealKeys, exchange_seal_key, has_seal_key, hold_exchange, make_seal_key, read_seal_keys
 from tasks.seal_places import recorded_places
 from tasks.seal_store import SealStore
 
@@ -87,11 +87,13 @@ def seal_ledger(
 def exchange_key(resources: Resources, actor: str) -> str:
     """Let another key sign from now on: the present one announces it in its last seal. Returns the new public key.
 
-    An exchange that was begun before is finished first. Raises what `seal_ledger` and `exchange_seal_key` raise.
+    An exchange that was begun before is finished first; two at the same time are refused. Raises what `seal_ledger`,
+    `hold_exchange` and `exchange_seal_key` raise.
     """
-    seal_ledger(resources, actor)
-    coming = exchange_seal_key(resources.settings)
-    seal_ledger(resources, actor)
+    with hold_exchange(resources.settings):
+        newest = seal_ledger(resources, actor).seal
+        coming = exchange_seal_key(resources.settings, newest.key_after if newest else None)
+        seal_ledger(resources, actor)
     return coming
 
 

@@ -35,7 +35,16 @@ from tasks.errors import (
     StorageRefused,
 )
 from tasks.resources import Resources
-from tasks.seal_keys import KEY_FILE, exchange_seal_key, make_seal_key, pinned_keys, read_seal_keys
+from tasks.seal_keys import (
+    KEY_FILE,
+    SealKeyExchanging,
+    SealKeyUnannounced,
+    exchange_seal_key,
+    hold_exchange,
+    make_seal_key,
+    pinned_keys,
+    read_seal_keys,
+)
 from tasks.seal_ledger import Sealed, exchange_key, replace_lost_key, seal_ledger
 from tasks.seal_store import SealStore
 from tasks.settings import Settings, load_settings
@@ -429,13 +438,45 @@ def test_an_exchanged_key_is_announced_by_the_one_before(place: SealedLedger) ->
     assert report.seals is not None
     assert report.seals.problems[0] == f"no seal was signed with a pinned key; signed was with {old}, {new}"
     # killed between the exchange of the files and the announcement: the next sweep announces
-    last = exchange_seal_key(place.settings)
+    last = exchange_seal_key(place.settings, new)
     assert place.seal().is_new
     assert place.seal().is_new is False
     place.tell(1)
     newest = place.seal().seal
     assert newest is not None
     assert newest.public_key == last
+    assert place.verify(old).is_sound
+
+
+def test_a_key_is_exchanged_by_one_at_a_time(place: SealedLedger) -> None:
+    """Who comes while another exchanges is refused, as is an exchange in front of the announcement: no key is lost."""
+    place.tell(1)
+    newest = place.seal().seal
+    assert newest is not None
+    old = newest.key_after
+    with hold_exchange(place.settings), pytest.raises(SealKeyExchanging, match="by another command; nothing was chang"):
+        exchange_key(place.resources, ACTOR)
+    coming = exchange_seal_key(place.settings, old)
+    with pytest.raises(SealKeyUnannounced, match=f"key {coming} was announced by no seal yet"):
+        exchange_seal_key(place.settings, old)
+    assert read_seal_keys(place.settings).public_keys == [coming, old]
+    places = [Resources(place.settings) for _ in range(4)]
+
+    def exchange(one: Resources) -> bool:
+        try:
+            exchange_key(one, ACTOR)
+        except SealKeyExchanging:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as several:
+        assert any(list(several.map(exchange, places)))
+    for one in places:
+        one.close()
+    place.tell(1)
+    newest = place.seal().seal
+    assert newest is not None
+    assert newest.public_key == read_seal_keys(place.settings).public_key
     assert place.verify(old).is_sound
 
 
@@ -451,7 +492,7 @@ def test_keys_of_the_settings(stack: RunningStack, place: SealedLedger, bucket: 
     first, second = "01" * 32, "02" * 32
     assert given(key=first).seal().is_new
     with pytest.raises(SealKeyGiven, match=r"set audit\.previous_key to the present key"):
-        exchange_seal_key(given(key=first).settings)
+        exchange_key(given(key=first).resources, ACTOR)
     assert given(key=first).seal().is_new is False
     with pytest.raises(SealKeyUnknown):
         given(key=second).seal()
