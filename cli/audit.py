@@ -117,6 +117,7 @@ def _report_json(report: AuditReport, pinned: list[str] | None) -> dict[str, Any
         "pinned": pinned,
         "signers": seals and seals.signers,
         "seal_problems": seals and seals.problems,
+        "notes": list(report.notes),
         "mismatches": None
         if report.mismatches is None
         else [{"table": one.table, "key": one.key, "reason": one.reason} for one in report.mismatches],
