@@ -81,6 +81,7 @@ def _states(
         given: dict[str, Any] = {"flow_run_id": flow_run_id, "processes": processes}
         submitted = {runner.submit(screen_shard, {"shard": shard, **given}): shard for shard in shards}
         for future in as_completed(list(submitted)):
+            future.wait()  # it is done, but its state is only taken over by this
             yield submitted[future], future.state
 
 
