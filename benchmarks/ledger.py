@@ -7,8 +7,8 @@ on each database in a scratch folder of its own:
 - *plain inserts*: the very same rows, by the driver's own bulk insert in transactions of the same size, into the same
   tables with their keys and indexes, but without triggers and without a chain;
 - *growth*: the time an event costs in a ledger of 1 % of `--events`, and in one of all of them (on PostgreSQL a fifth);
-- *chain checked*: half of those events hashed and linked, against reading and hashing the same bytes and nothing else,
-  and against hashing them in memory; then with every column compared with the hashed body, as `signoff audit verify`
+- *chain checked*: half of those events hashed and linked, against hashing the same bytes alone, nothing read, which is
+  what the aim is about, and against reading and hashing them; then with every column compared with the hashed body, as `signoff audit verify`
   does, and the peak memory of the process that does it.
 """
 
@@ -190,8 +190,8 @@ def measure_checking(database: str, url: str, events: int) -> tuple[list[Measure
     memory, read, chain, columns = (one.seconds for one in measured)
     stated = database != "sqlite"
     return measured, [
-        Ratio(f"chain_{database}_vs_reading_and_hashing", read / chain, None if stated else 0.5),
-        Ratio(f"chain_{database}_vs_hashing_in_memory", memory / chain, None),
+        Ratio(f"chain_{database}_vs_hashing_alone", memory / chain, None if stated else 0.5),
+        Ratio(f"chain_{database}_vs_reading_and_hashing", read / chain, None),
         Ratio(f"chain_and_columns_{database}_vs_reading_and_hashing", read / columns, None),
         Ratio(f"verify_{database}_peak_mib", compared["peak_bytes"] / MIB, 200, "lower"),
     ]
