@@ -8,8 +8,8 @@ on each database in a scratch folder of its own:
   tables with their keys and indexes, but without triggers and without a chain;
 - *growth*: the time an event costs in a ledger of 1 % of `--events`, and in one of all of them (on PostgreSQL a fifth);
 - *chain checked*: half of those events hashed and linked, against hashing the same bytes alone, nothing read, which is
-  what the aim is about, and against reading and hashing them; then with every column compared with the hashed body, as `signoff audit verify`
-  does, and the peak memory of the process that does it.
+  what the aim is about, and against reading and hashing them; then with every column compared with the hashed body, as
+  `signoff audit verify` does, and the peak memory of the process that does it.
 """
 
 from __future__ import annotations
