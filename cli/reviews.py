@@ -189,7 +189,7 @@ def _choice(choices: Sequence[str], name: str, option: str) -> str:
 
 
 def _report(resources: Resources, review: int, round_number: int, *, as_json: bool) -> None:
-    from ledger.reviews import load_review
+    from ledger.review import load_review
 
     deadline = time.monotonic() + _WAIT_S
     while time.monotonic() < deadline:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ledger import tables
 from ledger.effects import open_effects
 from ledger.gates import open_next_step
-from ledger.reviews import Review, ReviewedItem, eligible_pairs, load_review
+from ledger.review import Review, ReviewedItem, eligible_pairs, load_review
 from ledger.transaction import Draft, Transaction
 from ledger.transitions import Move, move, void_open_gates
 from policies.lifecycle import Action, State

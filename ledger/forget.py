@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from ledger import tables
 from ledger.engine import Ledger
 from ledger.errors import StillCounted, UnknownName
-from ledger.reviews import close_round
+from ledger.rounds import close_round
 from ledger.transaction import Draft, Transaction, batches
 
 FORGOTTEN: Final = "forgotten person"

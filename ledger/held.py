@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from ledger import tables
 from ledger.decide import Ballot, Decided, write_note
-from ledger.reviews import QUARANTINE, Review, ReviewedItem, first_round
+from ledger.review import QUARANTINE, Review, ReviewedItem
+from ledger.rounds import first_round
 from ledger.transaction import Draft, Transaction, batches
 from ledger.transitions import Move, move
 from policies.lifecycle import Action, State

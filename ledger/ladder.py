@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ledger import tables
 from ledger.eligibility import group_members
 from ledger.notices import write_notices
-from ledger.reviews import close_round
+from ledger.rounds import close_round
 from ledger.transaction import Draft, Transaction, batches
 from ledger.transitions import Move, move, void_open_gates
 from ledger.waits import Wait, undecided_pairs

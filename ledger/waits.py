@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from ledger import tables
 from ledger.errors import UnknownName
-from ledger.reviews import eligible_pairs
+from ledger.review import eligible_pairs
 from ledger.transaction import batches
 from policies.deadlines import FiredRung, RungKind
 from policies.lifecycle import State

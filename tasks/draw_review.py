@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from ledger.reviews import QUARANTINE, EligiblePerson, Review, ReviewedItem
+from ledger.review import QUARANTINE, EligiblePerson, Review, ReviewedItem
 from policies.calendars import due_at
 from policies.document import PolicyDocument
 from policies.review_sheet import Reviewer, ReviewItem, ReviewSheet

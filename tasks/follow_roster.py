@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from ledger.eligibility import EligibilityChange, change_eligibility, compare_with_roster, undecided_gates
-from ledger.reviews import close_round
+from ledger.rounds import close_round
 from policies.errors import PolicyInvalid
 from tasks.check_rights import collection_of
 from tasks.resources import Resources

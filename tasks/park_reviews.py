@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from ledger.errors import StaleVersion
-from ledger.reviews import Review, close_emptied_reviews, close_round, load_review, mark_parked, parkings_to_do
+from ledger.review import Review, load_review
+from ledger.rounds import close_emptied_reviews, close_round, mark_parked, parkings_to_do
 from ledger.transaction import Transaction
 from policies.review_form import form_description, form_schema
 from tasks.draw_review import draw_review, due_of

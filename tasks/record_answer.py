@@ -9,7 +9,8 @@ from typing import Any
 from ledger.decide import Ballot, Decided, decide, mark_answered, note_attempt
 from ledger.errors import StaleVersion
 from ledger.held import decide_held
-from ledger.reviews import QUARANTINE, Review, close_round, load_review, mark_parked, parking_of_run, parkings_to_do
+from ledger.review import QUARANTINE, Review, load_review
+from ledger.rounds import close_round, mark_parked, parking_of_run, parkings_to_do
 from ledger.transaction import Transaction
 from policies.review_form import Answer, read_answer
 from tasks.draw_review import draw_review, due_of

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ledger.reviews import close_round, ended_runs, parked_before, parked_runs
+from ledger.rounds import close_round, ended_runs, parked_before, parked_runs
 from tasks.draw_review import LINK_VALID_S
 from tasks.park_run import close_run, read_response
 from tasks.prefect_api import RunState

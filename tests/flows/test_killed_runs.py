@@ -11,7 +11,7 @@ import pytest
 
 from flows.carry_out_effects import carry_out_effects
 from flows.ingest_assets import ingest_assets
-from ledger.reviews import load_review
+from ledger.review import load_review
 from tasks.park_reviews import idempotency_key
 from tasks.settings import CONFIG_VARIABLE
 from tests.flows.killed_run import Point, run_until_killed

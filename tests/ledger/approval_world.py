@@ -24,8 +24,10 @@ from ledger.engine import Ledger
 from ledger.gates import GateTerms
 from ledger.policy_store import activate_policy, store_policy
 from ledger.reader import Unscreened
-from ledger.reviews import close_round, gates_without_review, load_review, mark_parked, open_reviews
+from ledger.review import load_review
+from ledger.reviews import gates_without_review, open_reviews
 from ledger.roster import RosterPerson, import_roster
+from ledger.rounds import close_round, mark_parked
 from ledger.screen import (
     ClearanceRecord,
     InspectionRecord,

@@ -10,7 +10,7 @@ import pytest
 from ledger.decide import Ballot, Decided, decide, note_attempt
 from ledger.errors import UnknownName
 from ledger.reader import story
-from ledger.reviews import load_review
+from ledger.review import load_review
 from ledger.roster import RosterPerson, import_roster
 from ledger.screen import ClearanceRecord, record_clearances
 from tests.ledger.approval_world import (
@@ -113,7 +113,8 @@ def test_steps_follow_one_another(world: ApprovalWorld) -> None:
 
 def test_many_assets_in_one_review(world: ApprovalWorld) -> None:
     """Each asset of a review has its own verdict."""
-    from ledger.reviews import gates_without_review, mark_parked, open_reviews
+    from ledger.reviews import gates_without_review, open_reviews
+    from ledger.rounds import mark_parked
 
     versions = []
     for number in range(3):

@@ -11,8 +11,9 @@ from ledger.decide import Ballot, decide
 from ledger.errors import RuleBroken, StillCounted, UnknownName
 from ledger.forget import Forgetting, forget_person, let_go, plan_forgetting
 from ledger.reader import story
-from ledger.reviews import close_round, load_review
+from ledger.review import load_review
 from ledger.roster import RosterPerson, import_roster, present_people
+from ledger.rounds import close_round
 from ledger.verify import verify_chain
 from ledger.verify_records import verify_records
 from tests.ledger.approval_world import BRAND_BY_TWO, GROUPS, PEOPLE, ApprovalWorld

@@ -20,8 +20,9 @@ from ledger.errors import StaleVersion
 from ledger.gates import GateTerms
 from ledger.ladder import Terms, fire_due
 from ledger.reader import unscreened
-from ledger.reviews import close_emptied_reviews, close_round, load_review, parked_runs
+from ledger.review import load_review
 from ledger.roster import RosterPerson, import_roster
+from ledger.rounds import close_emptied_reviews, close_round, parked_runs
 from ledger.submit import submit
 from ledger.transaction import Transaction
 from ledger.transitions import Move, move

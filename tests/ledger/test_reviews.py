@@ -8,17 +8,9 @@ import pytest
 
 from ledger.errors import StaleVersion, UnknownName
 from ledger.reader import waiting_reviews
-from ledger.reviews import (
-    close_emptied_reviews,
-    close_round,
-    gates_without_review,
-    load_review,
-    mark_parked,
-    open_reviews,
-    parked_runs,
-    parking_of_run,
-    parkings_to_do,
-)
+from ledger.review import load_review
+from ledger.reviews import gates_without_review, open_reviews
+from ledger.rounds import close_emptied_reviews, close_round, mark_parked, parked_runs, parking_of_run, parkings_to_do
 from tests.ledger.approval_world import BRAND, BRAND_BY_TWO, LEGAL, ApprovalWorld
 
 

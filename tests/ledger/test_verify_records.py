@@ -9,7 +9,8 @@ import pytest
 from ledger.decide import Ballot
 from ledger.engine import Ledger
 from ledger.held import decide_held
-from ledger.reviews import close_round, load_review
+from ledger.review import load_review
+from ledger.rounds import close_round
 from ledger.verify_records import Mismatch, verify_records
 from tests.ledger.approval_world import BRAND_BY_TWO, RULE, ApprovalWorld
 from tests.ledger.raw_sql import RawSql, asleep

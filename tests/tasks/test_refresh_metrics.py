@@ -14,8 +14,10 @@ from ledger.decide import Ballot, decide
 from ledger.engine import Ledger
 from ledger.gates import GateTerms
 from ledger.policy_store import activate_policy, store_policy
-from ledger.reviews import gates_without_review, load_review, mark_parked, open_reviews
+from ledger.review import load_review
+from ledger.reviews import gates_without_review, open_reviews
 from ledger.roster import RosterPerson, import_roster, person_id_of
+from ledger.rounds import mark_parked
 from ledger.schema import upgrade_ledger
 from ledger.screen import Screened, record_screenings
 from ledger.submit import Arrival, Custody, submit

@@ -1,0 +1,369 @@
+"""A review as its reviewers must see it: read from the ledger, whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from ledger import tables
+from ledger.canonical import canonical_json
+from ledger.custody import present_custody_id
+from ledger.errors import UnknownName
+from ledger.transaction import batches
+
+QUARANTINE = "quarantine"
+"""Purpose, and stage, of reviews of what is held in quarantine."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedItem:
+    """One gate of a review: the version as a reviewer must see it, and how far its gate is.
+
+    In a review of the quarantine there is no gate: `gate_id` is the version's id there.
+    """
+
+    position: int
+    gate_id: int
+    version_id: int
+    number: int
+    round: int
+    bucket: str
+    key: str
+    sha256: str
+    size_bytes: int
+    state: str
+    outcome: str | None
+    quorum: int
+    approvals: int
+    kind: str
+    media_type: str
+    label: str | None
+    score: float | None
+    margin: float | None
+    second_label: str | None
+    abstained: str | None
+    clearance: str
+    reasons: tuple[Mapping[str, str], ...]
+    thumbnail: str | None
+    text: str | None
+    custody_bucket: str
+    custody_key: str
+    custody_version: str | None
+    basis: str
+    findings: tuple[str, ...] = ()
+    """In quarantine: codes of what a release overrides, by their names in the policy."""
+    held_because: str | None = None
+    """In quarantine: what was found, in words."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a decision still counts here."""
+        return self.outcome is None
+
+
+@dataclass(frozen=True, slots=True)
+class EligiblePerson:
+    """Somebody who may decide in a review, and for whom."""
+
+    person_id: int
+    handle: str
+    name: str
+    on_behalf_of: int
+    on_behalf_name: str
+    has_decided: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A review in one of its rounds, whole."""
+
+    review_id: int
+    round: int
+    stage: str
+    collection: str
+    policy_sha256: str
+    opened_at: datetime
+    due_at: datetime | None
+    closed_at: datetime | None
+    reason: str | None
+    status: str
+    flow_run_id: str | None
+    previous_flow_run_id: str | None
+    basis: Mapping[str, str]
+    items: tuple[ReviewedItem, ...]
+    people: tuple[EligiblePerson, ...]
+    purpose: str = "gate"
+
+    @property
+    def shown_items(self) -> tuple[ReviewedItem, ...]:
+        """The items that the form of this round shows, decided meanwhile or not."""
+        return tuple(item for item in self.items if str(item.gate_id) in self.basis)
+
+    @property
+    def open_items(self) -> tuple[ReviewedItem, ...]:
+        """The items a decision still counts for."""
+        return tuple(item for item in self.items if item.is_open)
+
+
+def load_review(connection: sa.Connection, review_id: int, round_number: int | None = None) -> Review:
+    """A review in a round (its last one if not given), with its items and the people who may decide.
+
+    Raises `UnknownName`.
+    """
+    reviews, parkings = tables.reviews, tables.parkings
+    row = connection.execute(sa.select(reviews).where(reviews.c.review_id == review_id)).one_or_none()
+    rounds = connection.execute(
+        sa.select(parkings).where(parkings.c.review_id == review_id).order_by(parkings.c.round)
+    ).all()
+    chosen = [one for one in rounds if round_number in (None, one.round)]
+    if row is None or not chosen:
+        raise UnknownName(
+            f"there is no review {review_id} (round {round_number}); `signoff reviews` lists those that wait"
+        )
+    present = chosen[-1]
+    earlier = [one.flow_run_id for one in rounds if one.round < present.round and one.flow_run_id]
+    items = _items(connection, review_id, row.purpose)
+    people: tuple[EligiblePerson, ...]
+    if row.purpose == QUARANTINE:
+        people = _owners(connection, review_id)
+    else:
+        asked = [item.gate_id for item in items if item.is_open] or [item.gate_id for item in items]
+        people = _people(connection, asked)
+    return Review(
+        review_id=review_id,
+        round=present.round,
+        stage=row.stage,
+        collection=row.collection,
+        policy_sha256=row.policy_sha256,
+        opened_at=row.opened_at,
+        due_at=row.due_at,
+        closed_at=row.closed_at,
+        reason=present.reason,
+        status=present.status,
+        flow_run_id=present.flow_run_id,
+        previous_flow_run_id=earlier[-1] if earlier else None,
+        basis=json.loads(present.basis) if present.basis else {},
+        items=items,
+        people=people,
+        purpose=row.purpose,
+    )
+
+
+def _items(connection: sa.Connection, review_id: int, purpose: str) -> tuple[ReviewedItem, ...]:
+    t = tables
+    carried = t.review_versions if purpose == QUARANTINE else t.review_gates
+    query = sa.select(
+        t.versions.c.version_id,
+        t.versions.c.number,
+        t.versions.c.sha256,
+        t.versions.c.size_bytes,
+        t.versions.c.state,
+        t.assets.c.bucket,
+        t.assets.c.key,
+        t.screenings.c.kind,
+        t.screenings.c.label,
+        t.screenings.c.score,
+        t.screenings.c.clearance,
+        t.screenings.c.route,
+        t.verdicts.c.margin,
+        t.verdicts.c.second_label,
+        t.verdicts.c.abstained,
+        t.clearances.c.reasons,
+        t.clearances.c.digest,
+        t.custody.c.bucket.label("custody_bucket"),
+        t.custody.c.key.label("custody_key"),
+        t.custody.c.object_version.label("custody_version"),
+        carried.c.position,
+        *(_held_columns() if purpose == QUARANTINE else _gate_columns()),
+    ).select_from(carried)
+    if purpose == QUARANTINE:
+        of_round = t.versions.c.round
+        query = query.join(t.versions, t.versions.c.version_id == t.review_versions.c.version_id)
+    else:
+        of_round = t.gates.c.round
+        query = query.join(t.gates, t.gates.c.gate_id == t.review_gates.c.gate_id)
+        query = query.join(t.versions, t.versions.c.version_id == t.gates.c.version_id)
+    query = (
+        query.join(t.assets, t.assets.c.asset_id == t.versions.c.asset_id)
+        .join(
+            t.screenings,
+            sa.and_(t.screenings.c.version_id == t.versions.c.version_id, t.screenings.c.round == of_round),
+        )
+        .join(t.custody, t.custody.c.custody_id == present_custody_id(t.versions.c.version_id))
+        .outerjoin(t.verdicts, t.verdicts.c.verdict_id == t.screenings.c.verdict_id)
+        .outerjoin(t.clearances, t.clearances.c.clearance_id == t.screenings.c.clearance_id)
+        .where(carried.c.review_id == review_id)
+        .order_by(carried.c.position)
+    )
+    rows = connection.execute(query).all()
+    inspected = _inspected(connection, [row.sha256 for row in rows])
+    return tuple(_item(row, inspected.get(row.sha256)) for row in rows)
+
+
+def _gate_columns() -> list[sa.ColumnElement[Any]]:
+    gates, decisions = tables.gates, tables.decisions
+    approvals = (
+        sa.select(sa.func.count())
+        .where(decisions.c.gate_id == gates.c.gate_id, decisions.c.counted, decisions.c.verdict == "approve")
+        .scalar_subquery()
+    )
+    return [
+        gates.c.gate_id,
+        gates.c.round,
+        gates.c.outcome,
+        gates.c.quorum,
+        approvals.label("approvals"),
+        sa.null().label("held_because"),
+    ]
+
+
+def _held_columns() -> list[sa.ColumnElement[Any]]:
+    """The version stands where a gate does; what left the quarantine by another way is voided."""
+    held, versions, events = tables.review_versions, tables.versions, tables.events
+    still = sa.and_(versions.c.state == "quarantined", versions.c.state_seq == held.c.since_seq)
+    return [
+        held.c.version_id.label("gate_id"),
+        versions.c.round,
+        sa.func.coalesce(held.c.outcome, sa.case((~still, "voided"))).label("outcome"),
+        sa.literal(1).label("quorum"),
+        sa.literal(0).label("approvals"),
+        sa.select(events.c.reason).where(events.c.seq == held.c.since_seq).scalar_subquery().label("held_because"),
+    ]
+
+
+def _inspected(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, Any]:
+    inspections = tables.inspections
+    found: dict[str, Any] = {}
+    for batch in batches(sha256s):
+        query = sa.select(inspections).where(inspections.c.sha256.in_(batch)).order_by(inspections.c.inspected_at)
+        found.update({row.sha256: row for row in connection.execute(query)})
+    return found
+
+
+def _item(row: Any, inspected: Any) -> ReviewedItem:
+    basis = {
+        "sha256": row.sha256,
+        "round": row.round,
+        "label": row.label,
+        "score": row.score,
+        "clearance": row.clearance,
+        "digest": row.digest,
+    }
+    return ReviewedItem(
+        position=row.position,
+        gate_id=row.gate_id,
+        version_id=row.version_id,
+        number=row.number,
+        round=row.round,
+        bucket=row.bucket,
+        key=row.key,
+        sha256=row.sha256,
+        size_bytes=row.size_bytes,
+        state=row.state,
+        outcome=row.outcome,
+        quorum=row.quorum,
+        approvals=row.approvals,
+        kind=row.kind,
+        media_type=inspected.media_type if inspected else "application/octet-stream",
+        label=row.label,
+        score=row.score,
+        margin=row.margin,
+        second_label=row.second_label,
+        abstained=row.abstained,
+        clearance=row.clearance,
+        reasons=tuple(json.loads(row.reasons)) if row.reasons else (),
+        thumbnail=inspected.thumbnail if inspected else None,
+        text=json.loads(inspected.body).get("text") if inspected else None,
+        custody_bucket=row.custody_bucket,
+        custody_key=row.custody_key,
+        custody_version=row.custody_version,
+        basis=hashlib.sha256(canonical_json(basis)).hexdigest(),
+        findings=tuple(json.loads(row.route).get("findings") or ()) if row.held_because else (),
+        held_because=row.held_because,
+    )
+
+
+def _owners(connection: sa.Connection, review_id: int) -> tuple[EligiblePerson, ...]:
+    """People of the groups that decide on what is held: its owner, and those whom its deadline has asked as well."""
+    held, rungs, memberships, people = tables.review_versions, tables.rungs, tables.memberships, tables.people
+    escalated = (
+        sa.select(rungs.c.group_name)
+        .join(held, sa.and_(held.c.version_id == rungs.c.version_id, held.c.since_seq == rungs.c.since_seq))
+        .where(held.c.review_id == review_id, rungs.c.kind == "escalate")
+    )
+    groups = sa.select(held.c.owner).where(held.c.review_id == review_id).union(escalated)
+    query = (
+        sa.select(people)
+        .where(
+            people.c.left_at.is_(None),
+            people.c.person_id.in_(
+                sa.select(memberships.c.person_id).where(
+                    memberships.c.group_name.in_(groups), memberships.c.removed_at.is_(None)
+                )
+            ),
+        )
+        .order_by(people.c.handle)
+    )
+    return tuple(
+        EligiblePerson(
+            row.person_id, row.handle, row.name or row.handle, row.person_id, row.name or row.handle, has_decided=False
+        )
+        for row in connection.execute(query)
+    )
+
+
+def _people(connection: sa.Connection, gate_ids: Sequence[int]) -> tuple[EligiblePerson, ...]:
+    """People who are eligible at any open gate, each with whom they stand for; `has_decided` if at all of them."""
+    people, decisions = tables.people, tables.decisions
+    pairs = eligible_pairs(connection, gate_ids)
+    everyone = {pair for gate in pairs.values() for pair in gate}
+    names: dict[int, Any] = {}
+    for batch in batches(person_id for pair in everyone for person_id in pair):
+        query = sa.select(people).where(people.c.person_id.in_(batch))
+        names.update({row.person_id: row for row in connection.execute(query)})
+    decided: set[tuple[int, int, int]] = set()
+    for batch in batches(gate_ids):
+        query = sa.select(decisions).where(decisions.c.gate_id.in_(batch), decisions.c.counted)
+        decided.update((row.gate_id, row.person_id, row.on_behalf_of) for row in connection.execute(query))
+    return tuple(
+        EligiblePerson(
+            person_id=person_id,
+            handle=names[person_id].handle,
+            name=names[person_id].name or names[person_id].handle,
+            on_behalf_of=principal_id,
+            on_behalf_name=names[principal_id].name or names[principal_id].handle,
+            has_decided=all(
+                (gate_id, person_id, principal_id) in decided
+                for gate_id, gate in pairs.items()
+                if (person_id, principal_id) in gate
+            ),
+        )
+        for person_id, principal_id in sorted(everyone, key=lambda pair: (names[pair[0]].handle, pair))
+    )
+
+
+def eligible_pairs(connection: sa.Connection, gate_ids: Iterable[int]) -> dict[int, set[tuple[int, int]]]:
+    """(person, on behalf of) pairs that may decide at each gate: eligibility not revoked, both still in the roster."""
+    eligible, people, principal = tables.gate_eligible, tables.people, tables.people.alias("principal")
+    found: dict[int, set[tuple[int, int]]] = {}
+    for batch in batches(gate_ids):
+        query = (
+            sa.select(eligible)
+            .join(people, people.c.person_id == eligible.c.person_id)
+            .join(principal, principal.c.person_id == eligible.c.on_behalf_of)
+            .where(
+                eligible.c.gate_id.in_(batch),
+                eligible.c.revoked_at.is_(None),
+                people.c.left_at.is_(None),
+                principal.c.left_at.is_(None),
+            )
+        )
+        for row in connection.execute(query):
+            found.setdefault(row.gate_id, set()).add((row.person_id, row.on_behalf_of))
+    return found
