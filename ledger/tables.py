@@ -493,6 +493,14 @@ rungs = _table(  # of a deadline's ladder, each as it fired: once, in order
     ),
 )
 
+NOTICE_KINDS = (
+    *("remind", "escalate", "finally"),  # the rungs of a deadline
+    *("opened", "decided", "changes_requested"),  # to reviewers, and to those who submitted
+    *("receipt", "security"),  # to one person about what was done under their name
+    "delegated",
+    *("policy_broken", "roster_short", "expiring", "withdrawn", "integrity"),  # to owners
+)
+
 notices = _table(  # the outbox: what people are to be told, written with what they are told of
     "notices",
     _key("notice_id"),
@@ -507,11 +515,15 @@ notices = _table(  # the outbox: what people are to be told, written with what t
     _int("attempts", server_default="0"),
     _text("last_error", nullable=True),
     _at("closed_at", nullable=True),
+    _at("next_attempt_at", nullable=True),  # not before; NULL: as soon as its kind is due
+    _at("claimed_until", nullable=True),  # a sender has it in hand; afterwards another one may take it
+    _text("message", nullable=True),  # id of the message that carries it, the same when it is tried again
+    _text("channel", nullable=True),  # how it went: mailto, slack; never an address, nor what operators call it
     sa.UniqueConstraint("person_id", "occasion"),
-    _one_of("kind", "remind", "escalate", "finally"),
+    _one_of("kind", *NOTICE_KINDS),
     _one_of("state", "waiting", "sent", "given_up"),
     sa.CheckConstraint("(state = 'waiting') = (closed_at IS NULL)", name="closed_at"),
-    sa.CheckConstraint("(review_id IS NULL) <> (version_id IS NULL)", name="about"),
+    sa.CheckConstraint("review_id IS NULL OR version_id IS NULL", name="about"),
     sa.Index(
         "ix_notices_waiting",
         "notice_id",

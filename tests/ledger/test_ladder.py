@@ -306,18 +306,27 @@ def test_rungs_and_notices_stand(world: ApprovalWorld, raw: RawSql) -> None:
     assert "outcome" in attempt(kind="finally", outcome="approve")
     stays = "signoff: rule 4: a rung that has fired stays"
     once = "signoff: rule 4: a notice is written once and closed once"
-    sent = "UPDATE notices SET state = 'sent', closed_at = 5"
+    closed = "UPDATE notices SET state = 'sent', closed_at = 5"
+    sent = f"{closed}, attempts = 1, message = 'm', channel = 'mailto'"
+    named = "signoff: rule 4: what was sent names its message and its channel"
     for refusal, statement in (
         (stays, "UPDATE rungs SET number = 7"),
         (stays, "DELETE FROM rungs"),
         (once, "DELETE FROM notices"),
         (once, "UPDATE notices SET body = 'other'"),
+        (once, "UPDATE notices SET attempts = -1"),
+        (named, closed),
+        (named, sent.replace("attempts = 1", "attempts = 0")),
+        ("", "UPDATE notices SET claimed_until = 9, message = 'm', attempts = 3, next_attempt_at = 10"),
         ("", sent),
     ):
         assert raw.attempt(lambda statement=statement: raw.execute(statement)) == refusal
     notice = {"notice_id": 9, "person_id": 1, "kind": "remind", "occasion": "x", "version_id": version_id, "body": "{}"}
-    notice |= {"created_at": 1, "state": "sent", "closed_at": 1}
-    assert raw.attempt(lambda: raw.insert("notices", **notice)) == once
+    notice |= {"created_at": 1, "state": "waiting"}
+    born = {"state": "sent", "closed_at": 1}
+    assert raw.attempt(lambda: raw.insert("notices", **notice)) == ""
+    for wrong in (born, {"attempts": 1}, {"message": "m"}, {"channel": "slack"}, {"claimed_until": 3}):
+        assert raw.attempt(lambda wrong=wrong: raw.insert("notices", **{**notice, **wrong})) == once
     again = raw.attempt(lambda: raw.execute(sent), lambda: raw.execute("UPDATE notices SET attempts = 2"))
     assert again == once
 

@@ -137,6 +137,38 @@ def test_a_ledger_of_the_first_release_is_upgraded_with_what_it_holds(
         assert raw.attempt(lambda: raw.insert("seals", **SEAL)).startswith("signoff: rule 1: a seal follows")
 
 
+def test_notices_of_an_older_release_are_kept(empty: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger at 0008 with a notice that waits and one that was closed: both are there, and the newer rules hold."""
+    folder = tmp_path / "eighth-release"
+    shutil.copytree(schema._MIGRATIONS, folder)
+    for later in (folder / "versions").glob("*.py"):
+        if later.name[:4] > "0008":
+            later.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "_MIGRATIONS", folder)
+        assert upgrade_ledger(empty) == (None, "0008")
+        ApprovalWorld(empty).submitted("spring/a.jpg", "one")
+    row = {"person_id": 1, "kind": "remind", "version_id": 1, "body": "{}", "created_at": 1, "state": "waiting"}
+    with RawSql(empty.url) as raw:
+        raw.insert("notices", notice_id=1, occasion="a", **row)
+        raw.insert("notices", notice_id=2, occasion="b", **row)
+        raw.execute("UPDATE notices SET state = 'given_up', closed_at = 2, last_error = 'gone' WHERE notice_id = 2")
+        assert upgrade_ledger(empty) == ("0008", HEAD)
+        columns = (
+            "notice_id, person_id, kind, occasion, version_id, body, state, attempts, last_error, closed_at, message"
+        )
+        assert sorted(raw.execute(f"SELECT {columns} FROM notices")) == [
+            (1, 1, "remind", "a", 1, "{}", "waiting", 0, None, None, None),
+            (2, 1, "remind", "b", 1, "{}", "given_up", 0, "gone", 2, None),
+        ]
+        about_nothing = {**row, "version_id": None, "kind": "policy_broken"}
+        raw.insert("notices", notice_id=3, occasion="c", **about_nothing)
+        with pytest.raises(REFUSED, match="ck_notices_kind"):
+            raw.insert("notices", notice_id=4, occasion="d", **{**row, "kind": "other"})
+        with pytest.raises(REFUSED, match="a notice is written once"):
+            raw.execute("DELETE FROM notices")
+
+
 SEAL = {
     "seal_id": 1, "seq": 1, "hash": "ff" * 32, "sealed_at": 1, "public_key": "k", "body": "{}", "signature": "s",
     "bucket": "archive", "key": "seals/1",
