@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -17,15 +17,17 @@ from ledger.custody import present_custody_id
 from ledger.errors import UnknownName
 from ledger.transaction import batches
 
-QUARANTINE = "quarantine"
+QUARANTINE: Final = "quarantine"
 """Purpose, and stage, of reviews of what is held in quarantine."""
+CHANGES: Final = "changes_requested"
+"""Purpose, and stage, of reviews that ask who submitted a version what becomes of the changes that were requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewedItem:
     """One gate of a review: the version as a reviewer must see it, and how far its gate is.
 
-    In a review of the quarantine there is no gate: `gate_id` is the version's id there.
+    In a review of what is held or was sent back there is no gate: `gate_id` is the version's id there.
     """
 
     position: int
@@ -59,7 +61,9 @@ class ReviewedItem:
     findings: tuple[str, ...] = ()
     """In quarantine: codes of what a release overrides, by their names in the policy."""
     held_because: str | None = None
-    """In quarantine: what was found, in words."""
+    """In quarantine: what was found, in words. Sent back by a deadline: which."""
+    asked: tuple[str, ...] = ()
+    """Sent back: what the deciding reviewers said, in their words, oldest first."""
 
     @property
     def is_open(self) -> bool:
@@ -101,6 +105,11 @@ class Review:
     purpose: str = "gate"
 
     @property
+    def is_of_versions(self) -> bool:
+        """Whether it asks about versions themselves, held or sent back, and not at gates."""
+        return self.purpose != "gate"
+
+    @property
     def shown_items(self) -> tuple[ReviewedItem, ...]:
         """The items that the form of this round shows, decided meanwhile or not."""
         return tuple(item for item in self.items if str(item.gate_id) in self.basis)
@@ -116,48 +125,75 @@ def load_review(connection: sa.Connection, review_id: int, round_number: int | N
 
     Raises `UnknownName`.
     """
+    return load_reviews(connection, [(review_id, round_number)])[0]
+
+
+def load_reviews(connection: sa.Connection, asked: Sequence[tuple[int, int | None]]) -> list[Review]:
+    """Several reviews, each in the round asked for (None: its last one), in their order; as many queries as for one.
+
+    Raises `UnknownName`.
+    """
     reviews, parkings = tables.reviews, tables.parkings
-    row = connection.execute(sa.select(reviews).where(reviews.c.review_id == review_id)).one_or_none()
-    rounds = connection.execute(
-        sa.select(parkings).where(parkings.c.review_id == review_id).order_by(parkings.c.round)
-    ).all()
-    chosen = [one for one in rounds if round_number in (None, one.round)]
-    if row is None or not chosen:
-        raise UnknownName(
-            f"there is no review {review_id} (round {round_number}); `signoff reviews` lists those that wait"
+    ids = sorted({review_id for review_id, _ in asked})
+    found: dict[int, Any] = {}
+    rounds: dict[int, list[Any]] = {}
+    for batch in batches(ids):
+        query = sa.select(reviews).where(reviews.c.review_id.in_(batch))
+        found.update({row.review_id: row for row in connection.execute(query)})
+        parked = sa.select(parkings).where(parkings.c.review_id.in_(batch))
+        for row in connection.execute(parked.order_by(parkings.c.review_id, parkings.c.round)):
+            rounds.setdefault(row.review_id, []).append(row)
+    present = [_round(review_id, number, found, rounds) for review_id, number in asked]
+    by_purpose: dict[str, list[int]] = {}
+    for review_id in ids:
+        by_purpose.setdefault(found[review_id].purpose, []).append(review_id)
+    items: dict[int, tuple[ReviewedItem, ...]] = {}
+    for purpose, together in by_purpose.items():
+        items |= _items(connection, together, purpose)
+    gated = by_purpose.pop("gate", [])
+    people = _people(connection, {review_id: items.get(review_id, ()) for review_id in gated})
+    people |= {one: _owners(connection, one) for others in by_purpose.values() for one in others}
+    return [
+        Review(
+            review_id=one.review_id,
+            round=one.round,
+            stage=found[one.review_id].stage,
+            collection=found[one.review_id].collection,
+            policy_sha256=found[one.review_id].policy_sha256,
+            opened_at=found[one.review_id].opened_at,
+            due_at=found[one.review_id].due_at,
+            closed_at=found[one.review_id].closed_at,
+            reason=one.reason,
+            status=one.status,
+            flow_run_id=one.flow_run_id,
+            previous_flow_run_id=_earlier_run(rounds[one.review_id], one.round),
+            basis=json.loads(one.basis) if one.basis else {},
+            items=items.get(one.review_id, ()),
+            people=people[one.review_id],
+            purpose=found[one.review_id].purpose,
         )
-    present = chosen[-1]
-    earlier = [one.flow_run_id for one in rounds if one.round < present.round and one.flow_run_id]
-    items = _items(connection, review_id, row.purpose)
-    people: tuple[EligiblePerson, ...]
-    if row.purpose == QUARANTINE:
-        people = _owners(connection, review_id)
-    else:
-        asked = [item.gate_id for item in items if item.is_open] or [item.gate_id for item in items]
-        people = _people(connection, asked)
-    return Review(
-        review_id=review_id,
-        round=present.round,
-        stage=row.stage,
-        collection=row.collection,
-        policy_sha256=row.policy_sha256,
-        opened_at=row.opened_at,
-        due_at=row.due_at,
-        closed_at=row.closed_at,
-        reason=present.reason,
-        status=present.status,
-        flow_run_id=present.flow_run_id,
-        previous_flow_run_id=earlier[-1] if earlier else None,
-        basis=json.loads(present.basis) if present.basis else {},
-        items=items,
-        people=people,
-        purpose=row.purpose,
-    )
+        for one in present
+    ]
 
 
-def _items(connection: sa.Connection, review_id: int, purpose: str) -> tuple[ReviewedItem, ...]:
+def _round(review_id: int, number: int | None, found: Mapping[int, Any], rounds: Mapping[int, Sequence[Any]]) -> Any:
+    chosen = [one for one in rounds.get(review_id, ()) if number in (None, one.round)]
+    if review_id not in found or not chosen:
+        raise UnknownName(f"there is no review {review_id} (round {number}); `signoff reviews` lists those that wait")
+    return chosen[-1]
+
+
+def _earlier_run(rounds: Sequence[Any], number: int) -> str | None:
+    return next((one.flow_run_id for one in reversed(rounds) if one.round < number and one.flow_run_id), None)
+
+
+def _items(connection: sa.Connection, review_ids: Sequence[int], purpose: str) -> dict[int, tuple[ReviewedItem, ...]]:
+    """The items of reviews of one purpose, by position."""
+    if not review_ids:
+        return {}
     t = tables
-    carried = t.review_versions if purpose == QUARANTINE else t.review_gates
+    at_gates = purpose == "gate"
+    carried = t.review_gates if at_gates else t.review_versions
     query = sa.select(
         t.versions.c.version_id,
         t.versions.c.number,
@@ -179,10 +215,11 @@ def _items(connection: sa.Connection, review_id: int, purpose: str) -> tuple[Rev
         t.custody.c.bucket.label("custody_bucket"),
         t.custody.c.key.label("custody_key"),
         t.custody.c.object_version.label("custody_version"),
+        carried.c.review_id,
         carried.c.position,
-        *(_held_columns() if purpose == QUARANTINE else _gate_columns()),
+        *(_gate_columns() if at_gates else _held_columns()),
     ).select_from(carried)
-    if purpose == QUARANTINE:
+    if not at_gates:
         of_round = t.versions.c.round
         query = query.join(t.versions, t.versions.c.version_id == t.review_versions.c.version_id)
     else:
@@ -198,12 +235,18 @@ def _items(connection: sa.Connection, review_id: int, purpose: str) -> tuple[Rev
         .join(t.custody, t.custody.c.custody_id == present_custody_id(t.versions.c.version_id))
         .outerjoin(t.verdicts, t.verdicts.c.verdict_id == t.screenings.c.verdict_id)
         .outerjoin(t.clearances, t.clearances.c.clearance_id == t.screenings.c.clearance_id)
-        .where(carried.c.review_id == review_id)
-        .order_by(carried.c.position)
+        .order_by(carried.c.review_id, carried.c.position)
     )
-    rows = connection.execute(query).all()
+    rows: list[Any] = []
+    for batch in batches(review_ids):
+        rows += connection.execute(query.where(carried.c.review_id.in_(batch))).all()
     inspected = _inspected(connection, [row.sha256 for row in rows])
-    return tuple(_item(row, inspected.get(row.sha256)) for row in rows)
+    asked = _asked(connection, [row.version_id for row in rows]) if purpose == CHANGES else {}
+    items: dict[int, list[ReviewedItem]] = {}
+    for row in rows:
+        item = _item(row, inspected.get(row.sha256), asked.get((row.version_id, row.round), ()))
+        items.setdefault(row.review_id, []).append(item)
+    return {review_id: tuple(ones) for review_id, ones in items.items()}
 
 
 def _gate_columns() -> list[sa.ColumnElement[Any]]:
@@ -224,9 +267,9 @@ def _gate_columns() -> list[sa.ColumnElement[Any]]:
 
 
 def _held_columns() -> list[sa.ColumnElement[Any]]:
-    """The version stands where a gate does; what left the quarantine by another way is voided."""
+    """The version stands where a gate does; what left its state by another way is voided."""
     held, versions, events = tables.review_versions, tables.versions, tables.events
-    still = sa.and_(versions.c.state == "quarantined", versions.c.state_seq == held.c.since_seq)
+    still = versions.c.state_seq == held.c.since_seq
     return [
         held.c.version_id.label("gate_id"),
         versions.c.round,
@@ -235,6 +278,29 @@ def _held_columns() -> list[sa.ColumnElement[Any]]:
         sa.literal(0).label("approvals"),
         sa.select(events.c.reason).where(events.c.seq == held.c.since_seq).scalar_subquery().label("held_because"),
     ]
+
+
+def _asked(connection: sa.Connection, version_ids: Iterable[int]) -> dict[tuple[int, int], tuple[str, ...]]:
+    """(version, round) → what those said who sent it back, with the stage at which they did; not what was erased."""
+    decisions, gates, notes = tables.decisions, tables.gates, tables.notes
+    found: dict[tuple[int, int], tuple[str, ...]] = {}
+    for batch in batches(version_ids):
+        query = (
+            sa.select(gates.c.version_id, gates.c.round, gates.c.stage, notes.c.body)
+            .join(gates, gates.c.gate_id == decisions.c.gate_id)
+            .join(notes, notes.c.note_id == decisions.c.note_id)
+            .where(
+                gates.c.version_id.in_(batch),
+                decisions.c.counted,
+                decisions.c.verdict == "request_changes",
+                notes.c.body.is_not(None),
+            )
+            .order_by(decisions.c.decision_id)
+        )
+        for row in connection.execute(query):
+            place = row.version_id, row.round
+            found[place] = (*found.get(place, ()), f"{row.stage}: {row.body}")
+    return found
 
 
 def _inspected(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, Any]:
@@ -246,7 +312,7 @@ def _inspected(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, A
     return found
 
 
-def _item(row: Any, inspected: Any) -> ReviewedItem:
+def _item(row: Any, inspected: Any, asked: tuple[str, ...]) -> ReviewedItem:
     basis = {
         "sha256": row.sha256,
         "round": row.round,
@@ -286,11 +352,12 @@ def _item(row: Any, inspected: Any) -> ReviewedItem:
         basis=hashlib.sha256(canonical_json(basis)).hexdigest(),
         findings=tuple(json.loads(row.route).get("findings") or ()) if row.held_because else (),
         held_because=row.held_because,
+        asked=asked,
     )
 
 
 def _owners(connection: sa.Connection, review_id: int) -> tuple[EligiblePerson, ...]:
-    """People of the groups that decide on what is held: its owner, and those whom its deadline has asked as well."""
+    """People of the groups that decide on what waits: who is asked first, and whom its deadline has asked as well."""
     held, rungs, memberships, people = tables.review_versions, tables.rungs, tables.memberships, tables.people
     escalated = (
         sa.select(rungs.c.group_name)
@@ -318,19 +385,38 @@ def _owners(connection: sa.Connection, review_id: int) -> tuple[EligiblePerson, 
     )
 
 
-def _people(connection: sa.Connection, gate_ids: Sequence[int]) -> tuple[EligiblePerson, ...]:
-    """People who are eligible at any open gate, each with whom they stand for; `has_decided` if at all of them."""
+def _people(
+    connection: sa.Connection, items: Mapping[int, Sequence[ReviewedItem]]
+) -> dict[int, tuple[EligiblePerson, ...]]:
+    """By review, people eligible at any of its open gates, each with whom they stand for.
+
+    `has_decided` if at all of them. Where no gate is open any more, it is those of all gates.
+    """
+    asked = {
+        review_id: [item.gate_id for item in ones if item.is_open] or [item.gate_id for item in ones]
+        for review_id, ones in items.items()
+    }
+    gate_ids = [gate_id for ones in asked.values() for gate_id in ones]
     people, decisions = tables.people, tables.decisions
     pairs = eligible_pairs(connection, gate_ids)
-    everyone = {pair for gate in pairs.values() for pair in gate}
     names: dict[int, Any] = {}
-    for batch in batches(person_id for pair in everyone for person_id in pair):
+    for batch in batches({person_id for gate in pairs.values() for pair in gate for person_id in pair}):
         query = sa.select(people).where(people.c.person_id.in_(batch))
         names.update({row.person_id: row for row in connection.execute(query)})
     decided: set[tuple[int, int, int]] = set()
     for batch in batches(gate_ids):
-        query = sa.select(decisions).where(decisions.c.gate_id.in_(batch), decisions.c.counted)
-        decided.update((row.gate_id, row.person_id, row.on_behalf_of) for row in connection.execute(query))
+        ask = sa.select(decisions).where(decisions.c.gate_id.in_(batch), decisions.c.counted)
+        decided.update((row.gate_id, row.person_id, row.on_behalf_of) for row in connection.execute(ask))
+    return {
+        review_id: _people_of({one: pairs[one] for one in ones if one in pairs}, names, decided)
+        for review_id, ones in asked.items()
+    }
+
+
+def _people_of(
+    pairs: Mapping[int, set[tuple[int, int]]], names: Mapping[int, Any], decided: set[tuple[int, int, int]]
+) -> tuple[EligiblePerson, ...]:
+    everyone = {pair for gate in pairs.values() for pair in gate}
     return tuple(
         EligiblePerson(
             person_id=person_id,

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from ledger.errors import StaleVersion
-from ledger.review import Review, load_review
+from ledger.review import Review, load_reviews
 from ledger.rounds import close_emptied_reviews, close_round, mark_parked, parkings_to_do
 from ledger.transaction import Transaction
 from policies.review_form import form_description, form_schema
@@ -103,7 +103,7 @@ class _Drawn:
 
 def _draw_group(resources: Resources, rounds: Sequence[tuple[int, int]]) -> list[_Drawn | Exception]:
     with resources.ledger.reading() as connection:
-        reviews = [load_review(connection, *one) for one in rounds]
+        reviews = load_reviews(connection, rounds)
     return [_or_error(resources, one) for one in reviews if one.status == "to_park" and one.open_items]
 
 
