@@ -18,10 +18,22 @@ CARD: Color = (17, 19, 24)
 TILE: Color = (36, 40, 49)
 NAME: Color = (232, 235, 240)
 
-_MARGIN_PX = 16
-_GAP_PX = 12
+_INSIDE_PX = 852
+"""What the tiles of a row share. The form shows a sheet at half its size: its column is about 440 pixels wide."""
+_MARGIN_PX = 12
+_GAP_PX = 10
 _RADIUS_PX = 10
-_JPEG_QUALITY = 85  # 48 pictures of nothing but noise, the worst case, become 0.8 MB
+_JPEG_QUALITY = 85  # 48 comparisons of nothing but noise, the worst case, become 1.6 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What a reviewer saw of an asset before, drawn left of what it is now; `label` says which version that was."""
+
+    label: str
+    kind: str
+    thumbnail: bytes | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,8 @@ class Tile:
     """One asset on the sheet.
 
     `number` is the one by which the review's table calls it, `name` its key or file name (any Unicode), `kind` the fact
-    of that name, `thumbnail` an encoded small picture, `text` the beginning of what a document says.
+    of that name, `thumbnail` an encoded small picture, `text` the beginning of what a document says, `detail` a few
+    words beside the kind, `earlier` what stands left of it for comparison, and `label` which version this one is.
     """
 
     number: int
@@ -37,60 +50,87 @@ class Tile:
     kind: str
     thumbnail: bytes | None = None
     text: str | None = None
+    detail: str = ""
+    earlier: Earlier | None = None
+    label: str = ""
+
+    @property
+    def cells(self) -> int:
+        """How many places of the grid it takes, side by side."""
+        return 1 if self.earlier is None else 2
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where tiles go: `columns` by `rows` tiles of `tile_px` (width, height), their pictures being `picture_px`."""
+    """Where tiles go: `columns` by `rows` cells of `cell_px` (width, height), a picture being `picture_px`.
+
+    `cells` are the first cells of the tiles in their order, counted from 0 in reading order.
+    """
 
     columns: int
     rows: int
-    tile_px: Size
+    cell_px: Size
     picture_px: Size
+    cells: tuple[int, ...]
 
     @property
     def sheet_px(self) -> Size:
         """Width and height of the whole sheet."""
-        width, height = self.tile_px
+        width, height = self.cell_px
         return (
             2 * _MARGIN_PX + self.columns * (width + _GAP_PX) - _GAP_PX,
             2 * _MARGIN_PX + self.rows * (height + _GAP_PX) - _GAP_PX,
         )
 
-    def corner_px(self, place: int) -> Size:
-        """Give the top left corner of the tile at `place`, counted from 0 in reading order."""
-        row, column = divmod(place, self.columns)
-        width, height = self.tile_px
+    def corner_px(self, cell: int) -> Size:
+        """Give the top left corner of a cell."""
+        row, column = divmod(cell, self.columns)
+        width, height = self.cell_px
         return _MARGIN_PX + column * (width + _GAP_PX), _MARGIN_PX + row * (height + _GAP_PX)
 
+    def tile_px(self, cells: int) -> Size:
+        """Give width and height of a tile that takes 1 or 2 cells."""
+        return cells * (self.cell_px[0] + _GAP_PX) - _GAP_PX, self.cell_px[1]
 
-def sheet_layout(tiles: int) -> Layout:
-    """Decide the grid: few tiles are large, many are small, and the sheet is never wider than about 1,250 pixels.
 
-    >>> [(n, sheet_layout(n).columns, sheet_layout(n).rows) for n in (1, 2, 5, 12, 24, 48)]
-    [(1, 1, 1), (2, 2, 1), (5, 3, 2), (12, 4, 3), (24, 6, 4), (48, 6, 8)]
+def sheet_layout(widths: Sequence[int]) -> Layout:
+    """Decide the grid for tiles of these widths in cells (1 or 2): few are large, many are small, none is torn apart.
+
+    A sheet is never wider than about 880 pixels, twice the column in which the form shows it.
+
+    >>> [(n, sheet_layout([1] * n).columns, sheet_layout([1] * n).rows) for n in (1, 2, 5, 12, 24, 48)]
+    [(1, 1, 1), (2, 2, 1), (5, 3, 2), (12, 3, 4), (24, 4, 6), (48, 4, 12)]
+    >>> sheet_layout([1, 1, 2, 1, 2]).cells
+    (0, 1, 3, 5, 6)
     """
-    columns = next(
-        columns for most, columns in ((3, tiles), (4, 2), (9, 3), (16, 4), (20, 5), (tiles, 6)) if tiles <= most
-    )
-    width = {1: 420, 2: 380, 3: 340, 4: 292, 5: 232}.get(columns, 192)
+    wanted = sum(widths)
+    columns = next(columns for most, columns in ((1, 1), (4, 2), (12, 3), (wanted, 4)) if wanted <= most)
+    cells: list[int] = []
+    following = 0
+    for width in widths:
+        if following % columns + width > columns:  # it would be torn apart: a new row
+            following += columns - following % columns
+        cells.append(following)
+        following += width
+    width = (_INSIDE_PX - (columns - 1) * _GAP_PX) // columns
     picture = (width, round(width * 3 / 4))
-    return Layout(columns, -(-tiles // columns), (width, picture[1] + _caption_px(width)), picture)
+    size = (width, picture[1] + _caption_px(width))
+    return Layout(columns, -(-following // columns), size, picture, tuple(cells))
 
 
 def contact_sheet(tiles: Sequence[Tile]) -> bytes:
-    """Draw 1 to 48 tiles in their order and give the sheet as JPEG, well under 1.5 MB; `ValueError` for other counts.
+    """Draw 1 to 48 tiles in their order and give the sheet as JPEG, well under 2 MB; `ValueError` for other counts.
 
     Nothing that a tile holds can make it fail: a broken thumbnail becomes a placeholder, a name is drawn as far as the
     font goes.
     """
     if not 1 <= len(tiles) <= MOST_TILES:
         raise ValueError(f"a contact sheet holds 1 to {MOST_TILES} tiles, found {len(tiles)}; draw several sheets")
-    layout = sheet_layout(len(tiles))
+    layout = sheet_layout([tile.cells for tile in tiles])
     sheet = Image.new("RGB", layout.sheet_px, CARD)
-    mask = rounded(layout.tile_px, _RADIUS_PX)
-    for place, tile in enumerate(tiles):
-        sheet.paste(_draw_tile(tile, layout), layout.corner_px(place), mask)
+    for cell, tile in zip(layout.cells, tiles, strict=True):
+        drawn = _draw_tile(tile, layout)
+        sheet.paste(drawn, layout.corner_px(cell), rounded(drawn.size, _RADIUS_PX))
     encoded = io.BytesIO()
     sheet.save(encoded, "JPEG", quality=_JPEG_QUALITY, optimize=False)
     return encoded.getvalue()
@@ -98,36 +138,48 @@ def contact_sheet(tiles: Sequence[Tile]) -> bytes:
 
 def _draw_tile(tile: Tile, layout: Layout) -> Image.Image:
     folder, _, name = tile.name.rstrip("/").rpartition("/")
-    face = _face(layout, tile.kind, folder).copy()
-    face.paste(tile_picture(layout.picture_px, tile.kind, tile.thumbnail, tile.text), (0, 0))
-    large, _ = _letters_px(face.width)
+    below = " · ".join(part for part in (tile.detail, folder) if part)
+    face = _face(layout, tile.cells, tile.kind, below).copy()
+    left = 0
+    if tile.earlier is not None:
+        before = tile.earlier
+        face.paste(tile_picture(layout.picture_px, before.kind, before.thumbnail, before.text), (0, 0))
+        left = layout.picture_px[0] + _GAP_PX
+    face.paste(tile_picture(layout.picture_px, tile.kind, tile.thumbnail, tile.text), (left, 0))
+    large, _ = _letters_px(layout.cell_px[0])
     place, room = _name_px(layout), face.width - 2 * _inset_px(layout)
     ImageDraw.Draw(face).text(place, cut_middle(drawable(name), large, room), fill=NAME, font=font(large))
-    badge, mask = _badge(tile.number, large + 3)
+    badge, mask = _badge(str(tile.number), large + 3)
     face.paste(badge, (5, 5), mask)
+    if tile.earlier is not None:
+        for label, x in ((tile.earlier.label, 5), (tile.label, left + 5)):
+            room = layout.picture_px[0] - 2 * large
+            said, shape = _badge(cut_middle(drawable(label), large - 3, room), large - 3)
+            face.paste(said, (x, layout.picture_px[1] - said.height - 5), shape)
     return face
 
 
 @lru_cache(maxsize=256)
-def _face(layout: Layout, kind: str, folder: str) -> Image.Image:
-    """Draw what many tiles share, kind and folder under the place of the name; shared, so not to be drawn on."""
-    face = Image.new("RGB", layout.tile_px, TILE)
+def _face(layout: Layout, cells: int, kind: str, beside: str) -> Image.Image:
+    """Draw what many tiles share, kind and words under the place of the name; shared, so not to be drawn on."""
+    face = Image.new("RGB", layout.tile_px(cells), TILE)
     draw = ImageDraw.Draw(face)
-    large, small = _letters_px(face.width)
+    if cells > 1:  # between the two pictures
+        draw.rectangle((layout.picture_px[0], 0, layout.picture_px[0] + _GAP_PX - 1, layout.picture_px[1]), fill=CARD)
+    large, small = _letters_px(layout.cell_px[0])
     inset, top = _name_px(layout)
     below, shown = top + round(large * 1.4), drawable(kind)
     draw.text((inset, below), shown, fill=ACCENTS.get(kind, INK), font=font(small))
     used = width_px(shown + "  ", small)
     room = face.width - 2 * inset
-    if folder and room > used:
-        draw.text((inset + used, below), cut_middle(drawable(folder), small, room - used), fill=INK, font=font(small))
+    if beside and room > used:
+        draw.text((inset + used, below), cut_middle(drawable(beside), small, room - used), fill=INK, font=font(small))
     return face
 
 
 @lru_cache(maxsize=512)
-def _badge(number: int, letters: int) -> tuple[Image.Image, Image.Image]:
-    """Draw a number, dark on white with a dark rim, which reads on every picture; badge and mask are shared."""
-    words = str(number)
+def _badge(words: str, letters: int) -> tuple[Image.Image, Image.Image]:
+    """Draw words, dark on white with a dark rim, which read on every picture; badge and mask are shared."""
     height = round(letters * 1.5)
     width = max(height, round(width_px(words, letters) + letters * 0.9))
     badge = Image.new("RGB", (width + 4, height + 4), CARD)
@@ -137,20 +189,20 @@ def _badge(number: int, letters: int) -> tuple[Image.Image, Image.Image]:
 
 
 def _inset_px(layout: Layout) -> int:
-    return _letters_px(layout.tile_px[0])[0] * 2 // 3
+    return _letters_px(layout.cell_px[0])[0] // 2
 
 
 def _name_px(layout: Layout) -> Size:
     """Where on its tile a name begins."""
-    return _inset_px(layout), layout.picture_px[1] + _letters_px(layout.tile_px[0])[0] // 2
+    return _inset_px(layout), layout.picture_px[1] + _letters_px(layout.cell_px[0])[0] // 3
 
 
-def _letters_px(tile_width_px: int) -> tuple[int, int]:
-    """Give the sizes of names and of what stands under them."""
-    large = max(round(tile_width_px / 17), 14)
-    return large, round(large * 0.82)
+def _letters_px(cell_width_px: int) -> tuple[int, int]:
+    """Give the sizes of names and of what stands under them: never less than a reader makes out at half the size."""
+    large = min(max(round(cell_width_px / 13), 20), 26)
+    return large, round(large * 0.85)
 
 
-def _caption_px(tile_width_px: int) -> int:
-    large, small = _letters_px(tile_width_px)
-    return round(large * 0.5 + large * 1.4 + small * 1.4 + large * 0.4)
+def _caption_px(cell_width_px: int) -> int:
+    large, small = _letters_px(cell_width_px)
+    return round(large * 0.33 + large * 1.4 + small * 1.4 + large * 0.3)

@@ -28,6 +28,9 @@ ACCENTS: dict[str, Color] = {
 }
 
 _SMOOTH = 3  # shapes are drawn so much larger and then reduced: Pillow draws without antialiasing
+_LEAST_LETTERS_PX = 17  # of a text's first lines: the form shows a sheet at half its size
+_BADGE_PX = 40
+_READ_CHARS = 2_000
 _READABLE = ("JPEG", "PNG", "WEBP")
 
 
@@ -78,19 +81,28 @@ def _blank_page(size: Size) -> Image.Image:
 def _page(size: Size, text: str | None) -> Image.Image:
     """Draw a sheet of paper with the first lines of `text`, or with grey lines where no text is known."""
     picture = Image.new("RGB", size, STAGE)
-    height = round(size[1] * 0.9)
-    width = min(round(height * 0.86), size[0] - 8)
-    left, top = (size[0] - width) // 2, size[1] - height
+    left, top = max(round(size[0] * 0.08), _BADGE_PX), round(size[1] * 0.07)  # right of the tile's number
+    width, height = size[0] - left - top, size[1] - top
     draw = ImageDraw.Draw(picture)
     draw.rectangle((left, top, left + width, size[1]), fill=PAPER)
-    margin, letters = round(width * 0.09), max(round(width / 17), 9)
-    step = round(letters * 1.35)
-    lines = wrap_lines(text or "", letters, width - 2 * margin, (height - margin) // step)
+    letters = min(max(round(size[0] / 16), _LEAST_LETTERS_PX), 28)
+    margin, step = round(letters * 0.8), round(letters * 1.3)
+    lines = _first_lines(text or "", letters, width - 2 * margin, (height - margin) // step)
     for number, line in enumerate(lines):
         draw.text((left + margin, top + margin + number * step), line, fill=PAPER_INK, font=font(letters))
     if not lines:
         _grey_lines(draw, (left + margin, top + margin, left + width - margin, size[1]), step)
     return picture
+
+
+def _first_lines(text: str, letters_px: int, room_px: float, most_lines: int) -> list[str]:
+    """Break the beginning of `text` to fit, line by line as it was written; empty lines are left out."""
+    lines: list[str] = []
+    for written in text[:_READ_CHARS].splitlines():
+        lines += wrap_lines(written, letters_px, room_px, most_lines - len(lines))
+        if len(lines) == most_lines:
+            break
+    return lines
 
 
 def _grey_lines(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], step: int) -> None:
@@ -150,7 +162,7 @@ def _draw_file(draw: ImageDraw.ImageDraw, center: tuple[float, float], unit: flo
 
 def _with_play_mark(picture: Image.Image) -> Image.Image:
     """Lay a play mark on the frame of a video, so that it is not taken for a photograph."""
-    side = min(picture.size) // 4
+    side = min(picture.size) // 5
     disc = Image.new("RGB", (side, side), (0, 0, 0))
     see_through = rounded((side, side), side // 2).point(lambda level: level * 2 // 3)
     picture.paste(disc, ((picture.width - side) // 2, (picture.height - side) // 2), see_through)

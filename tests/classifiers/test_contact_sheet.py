@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from classifiers.caption import cut_end, cut_middle, drawable, width_px, wrap_lines
-from classifiers.contact_sheet import MOST_TILES, Tile, contact_sheet, sheet_layout
+from classifiers.contact_sheet import MOST_TILES, Earlier, Tile, contact_sheet, sheet_layout
 from classifiers.tile_art import tile_picture
 
 KINDS = ("image", "document", "text", "video", "audio", "other", "hologram")
@@ -38,18 +38,32 @@ def jpeg(size: tuple[int, int] = (320, 240), noise: int | None = None) -> bytes:
     return encoded.getvalue()
 
 
+def jpeg_of(color: tuple[int, int, int]) -> bytes:
+    """Give a thumbnail of one color."""
+    encoded = io.BytesIO()
+    Image.new("RGB", (320, 240), color).save(encoded, "JPEG", quality=95)
+    return encoded.getvalue()
+
+
+@pytest.mark.parametrize("compared", ["none", "some", "all"])
 @pytest.mark.parametrize("tiles", range(1, MOST_TILES + 1))
-def test_every_tile_has_its_own_place_on_the_sheet(tiles: int) -> None:
-    """For each count the tiles lie inside the sheet, do not overlap, and no row is empty."""
-    layout = sheet_layout(tiles)
+def test_every_tile_has_its_own_place_on_the_sheet(tiles: int, compared: str) -> None:
+    """For each count the tiles lie inside the sheet, in order, apart from each other, and no row is empty."""
+    widths = [2 if compared == "all" or (compared == "some" and n % 3 == 1) else 1 for n in range(tiles)]
+    layout = sheet_layout(widths)
     width, height = layout.sheet_px
-    corners = [layout.corner_px(place) for place in range(tiles)]
-    assert len(set(corners)) == tiles
-    for (left, top), (other_left, other_top) in itertools.combinations(corners, 2):
-        assert abs(left - other_left) >= layout.tile_px[0] or abs(top - other_top) >= layout.tile_px[1]
-    assert all(left + layout.tile_px[0] < width and top + layout.tile_px[1] < height for left, top in corners)
-    assert layout.columns * (layout.rows - 1) < tiles <= layout.columns * layout.rows
-    assert width <= 1_260
+    taken: list[tuple[int, int, int, int]] = []
+    for cells, cell in zip(widths, layout.cells, strict=True):
+        left, top = layout.corner_px(cell)
+        wide, high = layout.tile_px(cells)
+        assert left + wide < width
+        assert top + high < height
+        taken.append((top, left, top + high, left + wide))
+    assert taken == sorted(taken)
+    for (top, left, bottom, right), other in itertools.combinations(taken, 2):
+        assert bottom <= other[0] or right <= other[1] or left >= other[3] or top >= other[2]
+    assert len({top for top, *_ in taken}) == layout.rows
+    assert width <= 880
 
 
 @pytest.mark.parametrize("tiles", [1, 2, 5, 48])
@@ -57,7 +71,7 @@ def test_the_sheet_is_a_jpeg_of_the_planned_size(tiles: int) -> None:
     """What comes out is a picture of exactly the size that the layout says."""
     data = contact_sheet([Tile(number + 1, f"{number}.jpg", "image", jpeg()) for number in range(tiles)])
     with Image.open(io.BytesIO(data)) as sheet:
-        assert (sheet.format, sheet.size) == ("JPEG", sheet_layout(tiles).sheet_px)
+        assert (sheet.format, sheet.size) == ("JPEG", sheet_layout([1] * tiles).sheet_px)
 
 
 @pytest.mark.parametrize("tiles", [0, MOST_TILES + 1])
@@ -68,9 +82,38 @@ def test_too_few_or_too_many_tiles_are_refused(tiles: int) -> None:
 
 
 def test_the_worst_sheet_fits_into_a_form() -> None:
-    """48 pictures of nothing but noise, which no encoder can shrink, stay below 1.5 MB."""
-    tiles = [Tile(number + 1, "noise.jpg", "image", jpeg(noise=number)) for number in range(MOST_TILES)]
-    assert len(contact_sheet(tiles)) < 1_500_000
+    """48 comparisons of nothing but noise, which no encoder can shrink, stay below 2 MB."""
+    noise = [jpeg(noise=number) for number in range(MOST_TILES)]
+    tiles = [
+        Tile(number + 1, "noise.jpg", "image", now, earlier=Earlier("v1", "image", before), label="v2")
+        for number, (now, before) in enumerate(zip(noise, reversed(noise), strict=True))
+    ]
+    assert len(contact_sheet(tiles)) < 2_000_000
+
+
+def test_what_changed_stands_beside_what_it_was() -> None:
+    """The earlier picture left, the present one right, each with its label, in a tile twice as wide."""
+    old, new = (jpeg_of(color) for color in ((200, 30, 30), (30, 30, 200)))
+    tile = Tile(1, "hero.jpg", "image", new, earlier=Earlier("v1, published", "image", old), label="v2, this one")
+    sheet = np.asarray(Image.open(io.BytesIO(contact_sheet([tile])))).astype(int)
+    layout = sheet_layout([2])
+    left, top = layout.corner_px(0)
+    width, height = layout.picture_px
+    for x, color in ((left + width // 2, (200, 30, 30)), (left + layout.cell_px[0] + width // 2, (30, 30, 200))):
+        assert np.abs(sheet[top + height // 2, x] - color).max() < 12
+        assert (sheet[top + height - 30 : top + height, x - width // 2 : x].min(axis=2) > 240).any()  # its label
+    alone = contact_sheet([Tile(1, "hero.jpg", "image", new)])
+    assert contact_sheet([tile]) != alone
+
+
+def test_whatever_was_before_it_is_drawn() -> None:
+    """Damaged pictures, other kinds and odd labels of the earlier version give a sheet all the same."""
+    tiles = [
+        Tile(number, name, "image", jpeg(), None, name, Earlier(name, kind, b"broken", name or None), name)
+        for number, (name, kind) in enumerate(itertools.product(NAMES[:6], KINDS))
+    ]
+    with Image.open(io.BytesIO(contact_sheet(tiles))) as sheet:
+        assert sheet.size == sheet_layout([2] * len(tiles)).sheet_px
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -79,7 +122,7 @@ def test_whatever_a_tile_holds_it_is_drawn(kind: str, thumbnail: bytes | None) -
     """Every kind, with a good, extreme, damaged or no thumbnail and any name and text, gives a sheet."""
     tiles = [Tile(number, name, kind, thumbnail, name or None) for number, name in enumerate(NAMES)]
     with Image.open(io.BytesIO(contact_sheet(tiles))) as sheet:
-        assert sheet.size == sheet_layout(len(NAMES)).sheet_px
+        assert sheet.size == sheet_layout([1] * len(NAMES)).sheet_px
 
 
 def test_the_same_tiles_give_the_same_bytes() -> None:
