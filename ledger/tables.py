@@ -163,6 +163,64 @@ delegations = _table(
     sa.CheckConstraint("starts_at < ends_at", name="interval"),
 )
 
+# --- signatures -------------------------------------------------------------------------------------------------------
+
+signing_secrets = _table(  # what a person's authenticator has, sealed with the identity key; one active a person
+    "signing_secrets",
+    _key("secret_id"),
+    _ref("person_id", "people.person_id"),
+    _text("state"),  # pending: shown, and not yet confirmed by a code
+    _text("key_id", nullable=True),
+    _text("sealed", nullable=True),  # erased at its end
+    _at("made_at"),
+    _at("confirmed_at", nullable=True),
+    _at("ended_at", nullable=True),
+    _text("ended_for", nullable=True),
+    _one_of("state", "pending", "active", "ended"),
+    sa.CheckConstraint("(state = 'ended') = (sealed IS NULL)", name="sealed"),
+    sa.CheckConstraint("(sealed IS NULL) = (key_id IS NULL)", name="key_id"),
+    sa.CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL AND ended_for IS NOT NULL)", name="ended"),
+    sa.CheckConstraint("state <> 'active' OR confirmed_at IS NOT NULL", name="confirmed_at"),
+    sa.CheckConstraint(
+        "ended_for IS NULL OR ended_for IN ('replaced', 'unenrolled', 'recovered', 'disowned', 'forgotten', 'dropped')",
+        name="ended_for",
+    ),
+    sa.Index(
+        "uq_signing_secrets_present",
+        "person_id",
+        "state",
+        unique=True,
+        sqlite_where=sa.text("state <> 'ended'"),
+        postgresql_where=sa.text("state <> 'ended'"),
+    ),
+)
+
+used_codes = _table(  # a code is good once a person and time step (RFC 6238, section 5.2)
+    "used_codes",
+    _ref("person_id", "people.person_id", primary_key=True),
+    _int("step", primary_key=True),
+    _at("used_at"),
+    _text("purpose"),  # answer, policy, enrol, unenrol, recover
+    _ref("review_id", "reviews.review_id", nullable=True),  # the review whose decisions it signs
+    sa.CheckConstraint("(purpose = 'answer') = (review_id IS NOT NULL)", name="review_id"),
+)
+
+code_failures = _table(  # wrong codes in a row, which slow this person down and nobody else
+    "code_failures",
+    _ref("person_id", "people.person_id", primary_key=True),
+    _int("failures"),
+    _at("last_at"),
+    _at("looks_again_at"),  # no code of the person is looked at before
+)
+
+ledger_secrets = _table(  # secrets of the ledger itself, sealed with the identity key
+    "ledger_secrets",
+    _text("name", primary_key=True),
+    _text("key_id"),
+    _text("sealed"),
+    _at("made_at"),
+)
+
 # --- assets and versions ----------------------------------------------------------------------------------------------
 
 assets = _table(

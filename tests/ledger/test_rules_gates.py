@@ -53,10 +53,21 @@ class Court:
         return lambda: self.raw.insert("decisions", **row)
 
     def let(self, who: str, *, for_whom: str | None = None, **more: Any) -> Steps:
-        """Make somebody eligible, by handle."""
+        """Make somebody eligible, by handle; whose part they stand for is handed to them."""
         row = {"gate_id": self.gate_id, "person_id": self.world.person(who), "via": "escalation", "added_at": LATER}
-        row |= {"on_behalf_of": self.world.person(for_whom or who)} | more
-        return lambda: self.raw.insert("gate_eligible", **row)
+        if for_whom is None or for_whom == who:
+            row |= {"on_behalf_of": row["person_id"]} | more
+            return lambda: self.raw.insert("gate_eligible", **row)
+        row |= {"on_behalf_of": self.world.person(for_whom), "via": "delegation"} | more
+        at = next(_ids)
+        part = {"principal_id": row["on_behalf_of"], "delegate_id": row["person_id"], "starts_at": at, "ends_at": at + 1}
+
+        def hand_over() -> None:
+            ((number,),) = self.raw.execute("SELECT COALESCE(MAX(delegation_id), 0) + 1 FROM delegations")
+            self.raw.insert("delegations", delegation_id=number, **part)
+            self.raw.insert("gate_eligible", **row)
+
+        return hand_over
 
     def close(self, outcome: str = "passed") -> Steps:
         """Give the gate an outcome."""
@@ -194,7 +205,8 @@ def test_a_gate_wants_its_signature(museum: StateMuseum) -> None:
     """Where the stage wants a signature, a declared decision is refused."""
     court = Court(museum, GateTerms("signed", 0, 1, True, "totp", "brand", "owners"))
     assert court.attempt(court.decide("lea")) == "signoff: rule 4: this gate wants a signature"
-    assert court.attempt(court.decide("lea", signature="totp"), court.close()) == ""
+    claimed = court.decide("lea", signature="totp")
+    assert court.attempt(claimed) == "signoff: rule 4: a signature is a code that was used up for this very review"
 
 
 @pytest.mark.parametrize("outcome", ["passed", "rejected", "changes_requested", "voided"])
