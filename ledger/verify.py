@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from ledger import tables
-from ledger.chain_pages import sound_up_to
+from ledger.chain_halves import LONG, sound_in_halves
+from ledger.chain_pages import Wanted
 
 _COMPARED = (
     ("seq", "seq"),
@@ -73,17 +74,20 @@ def verify_chain(
     columns: bool = True,
     after: tuple[int, str] = (0, BEFORE_THE_FIRST),
     progress: Callable[[int], None] = lambda _: None,
+    long: int = LONG,
 ) -> Verification:
     """Check the whole chain in bounded memory: gap-free, linked, hashed, columns equal to the hashed body.
 
     `sealed` are hashes by sequence number that were signed and put away elsewhere: only they tell a chain that was
     rewritten, hashes and all, or cut off together with its head. Without `columns` only the chain itself is checked,
     in less time. `after` is the number and hash of an event that is known to hold: those behind it are checked.
-    `progress` is told the number of the last event that was looked at, once a page.
+    `progress` is told how many events were looked at, once a page. Where at least `long` of them are to be checked, and
+    there are two cores, a second process checks the latter half.
     """
     sealed = sealed or {}
     damage_of = _damage if columns else _broken_link
-    count, head = sound_up_to(connection, after, page, _COMPARED if columns else (), sealed, progress)
+    wanted = Wanted(last_event(connection), page, _COMPARED if columns else (), sealed)
+    count, head = sound_in_halves(connection, after, wanted, progress, long)
     while rows := _page(connection, count, page, columns):
         for row in rows:
             reason = damage_of(row, count + 1, head)

@@ -6,12 +6,15 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import pytest
 
 from ledger.canonical import canonical_json
+from ledger.copy_records import rules_asleep
 from ledger.engine import Ledger
 from ledger.verify import Verification, verify_chain
 from tests.ledger.approval_world import ApprovalWorld
@@ -273,3 +276,72 @@ def test_a_body_that_is_no_text_is_damage(told: Told, value: str, columns: bool)
     assert found.damage is not None
     assert (found.damage.seq, found.events) == (17, 16)
     assert found.damage.reason == "changed: the body does not have the recorded hash"
+
+
+IN_TWO = {"long": 2, "page": 5}
+"""So short a chain is not worth a second process otherwise."""
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_two_processes_say_what_one_says(told: Told, columns: bool) -> None:
+    """Of a sound chain, sealed on both sides of the border: everything holds, and the progress ends at its end."""
+    _, last, head, _ = told.head
+    seals = dict(told.raw.execute("SELECT seq, hash FROM events WHERE seq IN (3, 36, 37, 38, ?)", last))
+    done: list[int] = []
+    found = verified(told.ledger, **IN_TWO, columns=columns, sealed=seals, progress=done.append)
+    assert found == Verification(last, head, None)
+    assert done == sorted(done)
+    assert done[-1] == last
+
+
+@pytest.mark.parametrize("kind", ["actor", "hash", "removed", "reordered", "forged", "nonsense"])
+def test_two_processes_name_the_first_damage(told: Told, kind: str) -> None:
+    """In the half of either, and at the border between them, which is event 37 of so many as these."""
+    _, last, *_ = told.head
+    assert (last // 2) + (last // 2) // 2 in (36, 37, 38, 39)
+    for seq in (9, 36, 37, 38, 39, last):
+        told.raw.begin()
+        first = TAMPERINGS[kind](told.raw, seq, random.Random(kind))  # noqa: S311 (see above)
+        told.raw.execute("COMMIT")
+        found = verified(told.ledger, **IN_TWO)
+        assert found.damage is not None, (kind, seq)
+        assert (found.damage.seq, found.events) == (first, first - 1), (kind, seq, found)
+        told.restore()
+
+
+def test_a_false_seal_in_the_half_of_the_other_process_is_found(told: Told) -> None:
+    """It has the seals of its half."""
+    _, last, *_ = told.head
+    found = verified(told.ledger, **IN_TWO, sealed={last - 2: "00" * 32})
+    assert found.damage is not None
+    assert (found.damage.seq, found.damage.kind) == (last - 2, "rewritten")
+
+
+def test_a_second_process_that_is_lost_costs_its_half_again(told: Told) -> None:
+    """Killed before it said anything: this process checks the other half too, and finds the damage in it."""
+    _, last, head, _ = told.head
+    killed: list[int] = []
+
+    def kill(_: int) -> None:
+        for child in psutil.Process().children():
+            with suppress(psutil.ZombieProcess):  # killed before
+                if "ledger.chain_process" in child.cmdline():
+                    child.kill()
+                    killed.append(child.pid)
+
+    assert verified(told.ledger, **IN_TWO, progress=kill) == Verification(last, head, None)
+    told.raw.execute("UPDATE events SET actor = 'person:1' WHERE seq = ?", last - 1)
+    found = verified(told.ledger, **IN_TWO, progress=kill)
+    assert (found.damage and found.damage.seq, len(set(killed))) == (last - 1, 2)
+
+
+def test_what_is_not_committed_is_not_looked_for_by_another_process(told: Told) -> None:
+    """A restore verifies what only its own transaction sees: the sound chain that is there otherwise proves nothing."""
+    _, last, *_ = told.head
+    with told.ledger.migrating() as connection:
+        with rules_asleep(connection):
+            connection.exec_driver_sql(f"DELETE FROM events WHERE seq = {last - 1}")
+            found = verify_chain(connection, long=2)
+        connection.rollback()
+    assert found.damage is not None
+    assert found.damage.seq == last - 1
