@@ -20,7 +20,7 @@ from classifiers.media_types import UNKNOWN, Kind, detect_media_type, is_mismatc
 
 __all__ = ["INSPECTOR", "EmbeddedRights", "EmbeddedStatus", "Inspection", "Kind", "inspect_file"]
 
-REVISION: Final = 1  # of our own reading: raise it whenever the same bytes would be read differently
+REVISION: Final = 2  # of our own reading: raise it whenever the same bytes would be read differently
 INSPECTOR: Final = f"{REVISION} " + " ".join(
     f"{library}={version(library)}" for library in ("av", "lxml", "magika", "pdqhash", "pikepdf", "pillow", "pypdfium2")
 )

@@ -1,4 +1,4 @@
-"""What a sound or video file holds: length, picture size, one frame."""
+"""What a sound or video file holds: length, picture size, and what it looks like: frames or a wave form."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import av
 
 from classifiers.embedded_metadata import read_tagged_rights
 from classifiers.errors import ContentBroken, ContentTooLarge, ContentUnsupported
-from classifiers.thumbnails import encode, frame_picture
+from classifiers.recording_pictures import film_picture, sound_picture
+from classifiers.thumbnails import encode
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-    from av.video import VideoStream
 
 FRAME_PIXELS_MAX: Final = 8192 * 4320
 _DEMUXERS: Final = {  # by the bytes' own type: left to guess, the library would follow playlists to other files
@@ -22,7 +22,6 @@ _DEMUXERS: Final = {  # by the bytes' own type: left to guess, the library would
     "video/mp2t": "mpegts", "video/x-flv": "flv", "video/ogg": "ogg", "audio/ogg": "ogg", "audio/mpeg": "mp3",
     "audio/wav": "wav", "audio/flac": "flac",
 }  # fmt: skip
-_FRAME_AT: Final = 0.1  # of the length: the very first frame is often black
 
 
 def read_recording(file: BinaryIO, media_type: str) -> Iterator[Mapping[str, Any]]:
@@ -39,19 +38,22 @@ def read_recording(file: BinaryIO, media_type: str) -> Iterator[Mapping[str, Any
         with av.open(
             file, mode="r", format=_DEMUXERS[media_type], metadata_errors="replace", options={"protocol_whitelist": ""}
         ) as container:
-            yield from _findings(container)
+            yield from _findings(container, media_type.startswith("video/"))
     except (av.FFmpegError, EOFError, ValueError) as problem:
         raise ContentBroken(f"no {media_type} can be read from these bytes ({problem})") from problem
 
 
-def _findings(container: InputContainer) -> Iterator[Mapping[str, Any]]:
+def _findings(container: InputContainer, is_film: bool) -> Iterator[Mapping[str, Any]]:
     if container.duration:
         yield {"duration_s": round(container.duration / 1_000_000, 3)}
     yield {"embedded": read_tagged_rights(container.metadata)}
-    if not container.streams.video:
-        if not container.streams.audio:
-            raise ContentBroken("neither sound nor pictures are in this recording")
+    if container.streams.audio and not (is_film and container.streams.video):  # what a sound's cover shows says little
+        wave_form = sound_picture(container, container.streams.audio[0])
+        if wave_form is not None:
+            yield {"thumbnail": encode(wave_form)}
         return
+    if not container.streams.video:
+        raise ContentBroken("neither sound nor pictures are in this recording")
     video = container.streams.video[0]
     if video.codec_context is None:
         raise ContentUnsupported("the pictures of this recording are coded in a way that has no reader here")
@@ -60,18 +62,4 @@ def _findings(container: InputContainer) -> Iterator[Mapping[str, Any]]:
     if not video.width or not video.height:
         raise ContentBroken("the pictures of this recording have no size")
     yield {"width": video.width, "height": video.height}
-    yield {"thumbnail": _frame_of(container, video)}
-
-
-def _frame_of(container: InputContainer, video: VideoStream) -> bytes:
-    video.codec_context.thread_count = 1
-    video.codec_context.skip_frame = "NONKEY"
-    if container.duration:
-        container.seek(int(container.duration * _FRAME_AT))
-    frame = next(container.decode(video), None)
-    if frame is None:  # the only key frame lies before: take it
-        container.seek(0)
-        frame = next(container.decode(video), None)
-    if frame is None:
-        raise ContentBroken("no picture of this recording can be decoded")
-    return encode(frame_picture(frame))
+    yield {"thumbnail": encode(film_picture(container, video))}

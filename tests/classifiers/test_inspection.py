@@ -70,12 +70,12 @@ def declared_png(width: int, height: int, rows: bytes = b"") -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def filmed(seconds: int = 2) -> bytes:
+def filmed(frames: int = 20) -> bytes:
     target = io.BytesIO()
     with av.open(target, "w", format="mp4") as container:
         stream = container.add_stream("mpeg4", rate=10)
         stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for number in range(10 * seconds):
+        for number in range(frames):
             frame = av.VideoFrame.from_ndarray(np.full((360, 640, 3), number * 10, np.uint8), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -243,17 +243,59 @@ def test_html_and_svg_are_read_but_never_run(inspect):
     assert (svg.kind, svg.width, svg.height, svg.thumbnail, svg.failure) == (Kind.IMAGE, 120, 80, None, None)
 
 
-def test_recordings_give_length_and_a_frame(inspect):
-    """A film gives length, size and one frame; a sound its length."""
-    film = inspect(filmed(), "clip.mp4")
-    assert (film.kind, film.duration_s, film.width, film.height) == (Kind.VIDEO, 2.0, 640, 360)
-    assert thumbnail_size(film) == (320, 180)
+def sounded(samples: np.ndarray, rate: int = 8000) -> bytes:
+    """A WAV file of these 16-bit samples."""
     target = io.BytesIO()
     with wave.open(target, "wb") as sound:
-        sound.setparams((1, 2, 8000, 0, "NONE", ""))
-        sound.writeframes(b"\0\0" * 12_000)
-    spoken = inspect(target.getvalue(), "voice.wav")
-    assert (spoken.media_type, spoken.kind, spoken.duration_s, spoken.failure) == ("audio/wav", Kind.AUDIO, 1.5, None)
+        sound.setparams((1, 2, rate, 0, "NONE", ""))
+        sound.writeframes(samples.astype("<i2").tobytes())
+    return target.getvalue()
+
+
+def pixels_of(found: Inspection) -> np.ndarray:
+    """The thumbnail, shape (height, width, 3)."""
+    assert found.thumbnail is not None
+    with Image.open(io.BytesIO(found.thumbnail)) as image:
+        return np.asarray(image).astype(int)
+
+
+def test_a_film_is_shown_by_four_frames(inspect):
+    """Length and size, and frames of a tenth, a third, two thirds and the end, though only the first is a key frame."""
+    film = inspect(filmed(), "clip.mp4")
+    assert (film.kind, film.duration_s, film.width, film.height) == (Kind.VIDEO, 2.0, 640, 360)
+    assert thumbnail_size(film) == (320, 182)
+    seen = pixels_of(film)
+    shades = [round(float(seen[y, x].mean())) for y in (45, 135) for x in (80, 240)]
+    assert np.abs(np.subtract(shades, [20, 70, 120, 170])).max() <= 6  # frames 2, 7, 12 and 17 of 20
+
+
+def test_a_film_of_one_frame_is_shown_whole(inspect):
+    """Nothing is repeated to fill the picture."""
+    assert thumbnail_size(inspect(filmed(frames=1), "still.mp4")) == (320, 180)
+
+
+@pytest.mark.parametrize("seconds", [2, 90])
+def test_a_sound_is_shown_by_its_wave_form(inspect, seconds: int):
+    """Loud at first, silent at last: high bars, then a line; a long sound is heard at some moments only."""
+    rising = np.arange(seconds * 8000)
+    loud = np.where(rising < len(rising) // 2, 30_000 * np.sign(np.sin(rising / 3)), 0)
+    found = inspect(sounded(loud), "voice.wav")
+    assert (found.media_type, found.kind, found.duration_s, found.failure) == (
+        "audio/wav", Kind.AUDIO, float(seconds), None,
+    )  # fmt: skip
+    lit = pixels_of(found)[:, :, 1] > 120
+    assert lit.shape == (240, 320)
+    columns = lit.sum(axis=0).reshape(80, 4).max(axis=1)
+    assert columns[:38].min() > 190
+    assert columns[42:].max() <= 4
+    assert columns[42:].min() >= 1
+
+
+def test_a_damaged_sound_is_no_failure(inspect):
+    """What was heard before the damage is drawn; a film without pictures is a sound."""
+    whole = sounded(20_000 * np.ones(16_000))
+    found = inspect(whole[:9000], "voice.wav")
+    assert (found.failure, found.thumbnail is None) == (None, False)
 
 
 def bomb_docx() -> bytes:
