@@ -92,6 +92,7 @@ def declared_deployments(schedules: ScheduleSettings) -> tuple[Deployment, ...]:
         ),
         Deployment("refresh_metrics", "Bring the ledger's news into DuckDB.", schedules.refresh_metrics),
         Deployment("seal_ledger", "Sign where the audit trail leads to, and put the seal away.", schedules.seal_ledger),
+        Deployment("send_notices", "Tell people what waits for them, by their own channels.", schedules.send_notices),
     )
 
 

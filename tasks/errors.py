@@ -393,3 +393,7 @@ class ExportRefused(PermanentError):
 
     def __reduce__(self) -> tuple[type[ExportRefused], tuple[Path, str]]:
         return (type(self), (self.path, self.reason))
+
+
+class ChannelUnusable(PermanentError):
+    """A channel's address cannot be had or used: nobody is told by it until an operator mends it. It is not shown."""

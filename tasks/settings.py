@@ -25,6 +25,7 @@ from tasks.settings_schema import (
     Credentials,
     IngestSettings,
     ModelSettings,
+    NoticeSettings,
     PrefectSettings,
     S3Settings,
     ScheduleSettings,
@@ -41,6 +42,7 @@ __all__ = [
     "Credentials",
     "IngestSettings",
     "ModelSettings",
+    "NoticeSettings",
     "PrefectSettings",
     "S3Settings",
     "ScheduleSettings",
@@ -58,7 +60,11 @@ CONFIG_VARIABLE: Final = "SIGNOFF_CONFIG"
 DEFAULT_CONFIG: Final = "signoff.toml"
 STACK_FILE: Final = "stack.json"
 _NOT_SETTINGS: Final = ("SIGNOFF_CONFIG", "SIGNOFF_STACK_", "SIGNOFF_TEST_")
-_SECRET: Final = ("s3.service", "s3.source", "s3.consumer", "audit.key", "audit.previous_key")
+_SECRET: Final = (
+    "s3.service", "s3.source", "s3.consumer", "audit.key", "audit.previous_key", "identity", "notices.channels",
+)  # fmt: skip
+_TABLES: Final = ("notices.channels", "notices.people", "notices.groups", "notices.hold_minutes")
+"""Sections whose keys the operator chooses (a handle may have dots): the highest source that has one decides it."""
 
 FLAG: Final = "flag"
 
@@ -112,7 +118,7 @@ def _validated(layers: list[tuple[str, dict[str, Any]]]) -> Settings:
 
 def _problem(item: Any, origins: Mapping[str, str]) -> SettingProblem:
     name = ".".join(str(part) for part in item["loc"])
-    below = (where for field, where in origins.items() if field == name or field.startswith(f"{name}."))
+    below = (where for field, where in origins.items() if f"{field}.".startswith(f"{name}.") or _is_in(name, field))
     parent = name.rpartition(".")[0]
     beside = (where for field, where in origins.items() if parent and field.startswith(f"{parent}."))
     origin = next(below, None) or next(beside, DEFAULT)
@@ -121,6 +127,10 @@ def _problem(item: Any, origins: Mapping[str, str]) -> SettingProblem:
     message = str(item["msg"]).removeprefix("Value error, ")
     silent = item["type"] in {"missing", "value_error"} or name.startswith(_SECRET)
     return SettingProblem(origin, name, message if silent else f"{message} (found {item['input']!r})")
+
+
+def _is_in(name: str, table: str) -> bool:
+    return table in _TABLES and name.startswith(f"{table}.")
 
 
 def _read_environment() -> dict[str, Any]:
@@ -189,7 +199,7 @@ def _nest(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and prefix + name not in _TABLES:
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value

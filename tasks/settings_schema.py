@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from classifiers.model_source import ModelSource, source_problem
+from tasks.channel_address import address_problem
 from tasks.clock import Clock, clock_from
 from tasks.errors import StackDown
 
@@ -21,6 +23,13 @@ DEFAULT: Final = "default"
 LOCAL_PROCESSES: Final = "processes"
 """The task runner that needs nothing but this machine."""
 
+
+HOLD_MINUTES: Final = {
+    **dict.fromkeys(("opened", "decided", "changes_requested", "finally", "expiring", "withdrawn"), 15),
+    **dict.fromkeys(("remind", "escalate", "delegated", "receipt", "security"), 0),
+    **dict.fromkeys(("policy_broken", "roster_short", "integrity"), 0),
+}
+"""Kind of notice → minutes that it waits for others by default, so that an hour of work is one message."""
 
 _PASSWORD_BEFORE_HOST: Final = re.compile(r"(://[^:/@\s]*):\S*@")
 _PASSWORD_IN_QUERY: Final = re.compile(r"(?i)([?&]\w*(?:password|passwd|secret)=)[^&#]*")
@@ -99,6 +108,7 @@ class ScheduleSettings(_Section):
     apply_archive_policy: str = Field(default="36 2 * * *", description="plan, and apply what is approved")
     refresh_metrics: str = Field(default="18 * * * *", description="ledger to DuckDB")
     seal_ledger: str = Field(default="48 * * * *", description="sign the audit trail and put the seal away")
+    send_notices: str = Field(default="4-59/5 * * * *", description="tell people what waits for them")
 
     @field_validator("*")
     @classmethod
@@ -169,6 +179,17 @@ class ModelChoice(_Section):
         return ModelSource(self.folder, self.name, self.revision)
 
 
+class IdentitySettings(_Section):
+    """The key that the secrets of people's authenticators are sealed with; the same on every machine that decides."""
+
+    key: SecretStr | None = Field(
+        default=None, description="identity key, 64 hexadecimal digits; none: the file <home>/identity-key"
+    )
+    previous_key: SecretStr | None = Field(
+        default=None, description="the identity key before, until `signoff people rekey` has sealed everything anew"
+    )
+
+
 class ModelSettings(_Section):
     """Whether content is classified by models, and by which."""
 
@@ -176,6 +197,59 @@ class ModelSettings(_Section):
     text: ModelChoice | None = Field(default=None, description="model that reads texts; none: the built-in MiniLM")
     image: ModelChoice | None = Field(default=None, description="model that sees images; none: the built-in one")
     download: bool = Field(default=False, description="whether models may be fetched from a hub")
+
+
+class NoticeSettings(_Section):
+    """By which channels people are told what waits for them. Without any, notices are kept and nothing is sent."""
+
+    channels: Mapping[str, SecretStr] = Field(
+        default={},
+        description="name → address: an Apprise URL, env:NAME or file:PATH where it stands; never shown, never stored",
+    )
+    people: Mapping[str, tuple[str, ...]] = Field(
+        default={}, description="handle → channels; the first one that takes a message has it"
+    )
+    groups: Mapping[str, tuple[str, ...]] = Field(
+        default={}, description="group → channels of its room, for those of its people who have none of their own"
+    )
+    mail: str | None = Field(
+        default=None, description="a mail channel that reaches everybody else at the address in the roster"
+    )
+    hold_minutes: Mapping[str, int] = Field(
+        default={}, description="kind of notice → minutes that it may wait for others, to go in one message"
+    )
+    attempts: int = Field(default=12, ge=1, le=30, description="how often a message is tried before it is given up")
+    keep_days: int = Field(default=14, ge=1, description="days after which a notice that no channel takes is given up")
+    timeout_s: float = Field(default=10.0, gt=0, le=60, description="how long a channel may keep silent")
+
+    @field_validator("channels")
+    @classmethod
+    def _allowed(cls, value: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+        for name, address in value.items():
+            if problem := address_problem(address.get_secret_value()):
+                raise ValueError(f"channel {name!r} {problem}")
+        return value
+
+    @field_validator("hold_minutes")
+    @classmethod
+    def _known_kinds(cls, value: Mapping[str, int]) -> Mapping[str, int]:
+        for kind, minutes in value.items():
+            if kind not in HOLD_MINUTES or minutes < 0:
+                raise ValueError(f"{kind} = {minutes}; allowed are minutes from 0 for {', '.join(HOLD_MINUTES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _named_channels(self) -> NoticeSettings:
+        lists = [*self.people.items(), *self.groups.items(), *([("mail", (self.mail,))] if self.mail else [])]
+        for owner, names in lists:
+            if missing := [name for name in names if name not in self.channels]:
+                there = ", ".join(self.channels) or "none yet"
+                raise ValueError(f"{owner!r} names the channel {missing[0]!r}; in notices.channels there are: {there}")
+        return self
+
+    def hold(self, kind: str) -> timedelta:
+        """How long a notice of this kind may wait for others."""
+        return timedelta(minutes=self.hold_minutes.get(kind, HOLD_MINUTES[kind]))
 
 
 class Settings(BaseSettings):
@@ -197,6 +271,8 @@ class Settings(BaseSettings):
     schedules: ScheduleSettings = ScheduleSettings()
     models: ModelSettings = ModelSettings()
     audit: AuditSettings = AuditSettings()
+    identity: IdentitySettings = IdentitySettings()
+    notices: NoticeSettings = NoticeSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -283,9 +359,15 @@ def public_values(settings: Settings) -> dict[str, str | int | float | bool | No
             shown[name] = hide_password(value)
         elif value is None or isinstance(value, bool | int | float):
             shown[name] = value
+        elif isinstance(value, Mapping):
+            shown[name] = ", ".join(f"{one}={_masked(value[one])}" for one in value)
         else:
             shown[name] = str(value)
     return shown
+
+
+def _masked(value: Any) -> str:
+    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def hide_password(address: str) -> str:

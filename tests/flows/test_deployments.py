@@ -26,6 +26,7 @@ FLOWS = [
     "apply_archive_policy",
     "refresh_metrics",
     "seal_ledger",
+    "send_notices",
 ]
 GIVEN_BY_THE_SERVER = {
     "id",
@@ -73,6 +74,7 @@ def test_registering_twice_changes_nothing_the_second_time(api: PrefectApi, sett
         "apply_archive_policy": ["36 2 * * *"],
         "refresh_metrics": ["5 * * * *"],
         "seal_ledger": ["48 * * * *"],
+        "send_notices": ["4-59/5 * * * *"],
     }
 
 

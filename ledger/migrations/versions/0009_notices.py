@@ -6,6 +6,7 @@ Frozen, as every migration: it changes what this release changed, whatever `ledg
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -44,7 +45,7 @@ def upgrade() -> None:
         connection.exec_driver_sql(statement)
 
 
-def _added() -> list[sa.Column[object]]:
+def _added() -> list[sa.Column[Any]]:
     return [
         sa.Column("next_attempt_at", sa.BigInteger(), nullable=True),
         sa.Column("claimed_until", sa.BigInteger(), nullable=True),
