@@ -154,9 +154,16 @@ def _forms_that_name(
         .join(t.rungs, sa.and_(t.rungs.c.version_id == held.c.version_id, t.rungs.c.since_seq == held.c.since_seq))
         .where(t.rungs.c.group_name.in_(groups))
     )
+    quoted = (  # what was asked for stands on the form of those who are to do it
+        sa.select(held.c.review_id)
+        .join(t.gates, t.gates.c.version_id == held.c.version_id)
+        .join(t.decisions, t.decisions.c.gate_id == t.gates.c.gate_id)
+        .where(t.decisions.c.person_id == person_id, t.decisions.c.note_id.is_not(None))
+    )
     parkings = t.parkings
+    offering = asked.union(owning, escalated, quoted)
     query = (
-        sa.select(parkings.c.review_id, parkings.c.round, parkings.c.review_id.in_(asked.union(owning, escalated)))
+        sa.select(parkings.c.review_id, parkings.c.round, parkings.c.review_id.in_(offering))
         .where(parkings.c.status.in_(("to_park", "parked")))
         .order_by(parkings.c.review_id, parkings.c.round)
     )

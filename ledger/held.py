@@ -1,46 +1,82 @@
-"""What is held in quarantine: put before its owner in reviews, released with its findings named, or rejected."""
+"""What waits by itself, held in quarantine or sent back for changes: put before people, and decided."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from ledger import tables
 from ledger.decide import Ballot, Decided, write_note
-from ledger.review import QUARANTINE, Review, ReviewedItem
+from ledger.review import CHANGES, QUARANTINE, Review, ReviewedItem
 from ledger.rounds import first_round
 from ledger.transaction import Draft, Transaction, batches
-from ledger.transitions import Move, move
+from ledger.transitions import Move, cancel_open_effects, move
 from policies.lifecycle import Action, State
 
-_ENDS = {"release": ("released", Action.RELEASE), "reject": ("rejected", Action.REJECT)}
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a review of versions asks: of which state, verdict → (outcome, action), and what is refused in which words.
+
+    Who withdraws a version rejects it: `reject` is what is recorded.
+    """
+
+    state: State
+    ends: Mapping[str, tuple[str, Action]]
+    by: str
+    allowed: str
+    explained: str
+
+
+_REJECTED: Final = ("rejected", Action.REJECT)
+_ASKED: Final[Mapping[str, _Asked]] = {
+    QUARANTINE: _Asked(
+        State.QUARANTINED,
+        {"release": ("released", Action.RELEASE), "reject": _REJECTED},
+        "by a person of the owner group",
+        "what is held is released or rejected",
+        "a reason is needed to release and to reject",
+    ),
+    CHANGES: _Asked(
+        State.CHANGES_REQUESTED,
+        {"reopen": ("reopened", Action.REOPEN), "withdraw": _REJECTED},
+        "by a person of the group that was asked for changes",
+        "what was sent back is reopened or withdrawn",
+        "a reason is needed to reopen and to withdraw",
+    ),
+}
+_RECORDED: Final = {"withdraw": "reject"}
 
 
 @dataclass(frozen=True, slots=True)
 class HeldVersion:
-    """A version in quarantine that no review carries yet."""
+    """A version in quarantine, or sent back for changes, that no review carries yet."""
 
     version_id: int
+    state: str
     key: str
     collection: str
+    submitter: str | None
     policy_sha256: str
     since_seq: int
     since_at: datetime
 
 
 def held_without_review(connection: sa.Connection) -> list[HeldVersion]:
-    """Quarantined versions that wait to be put before their owner, oldest first; not those on their way elsewhere."""
+    """Versions that wait to be put before people by themselves, oldest first; not those on their way elsewhere."""
     versions, assets, carried, effects = tables.versions, tables.assets, tables.review_versions, tables.effects
     query = (
         sa.select(
             versions.c.version_id,
+            versions.c.state,
             assets.c.key,
             versions.c.collection,
+            versions.c.submitter,
             versions.c.policy_sha256,
             versions.c.state_seq.label("since_seq"),
             versions.c.state_since.label("since_at"),
@@ -51,7 +87,7 @@ def held_without_review(connection: sa.Connection) -> list[HeldVersion]:
             sa.and_(carried.c.version_id == versions.c.version_id, carried.c.since_seq == versions.c.state_seq),
         )
         .where(
-            versions.c.state == str(State.QUARANTINED),
+            versions.c.state.in_([str(one.state) for one in _ASKED.values()]),
             carried.c.version_id.is_(None),
             ~sa.exists().where(effects.c.version_id == versions.c.version_id, effects.c.status == "open"),
         )
@@ -61,13 +97,14 @@ def held_without_review(connection: sa.Connection) -> list[HeldVersion]:
 
 
 def open_held_reviews(tx: Transaction, groups: Sequence[tuple[str, datetime, Sequence[HeldVersion]]]) -> list[int]:
-    """Open a review for each (owner group, due time, versions), its first round noted as `to park`; returns their ids.
+    """Open a review for each (group asked, due time, versions), its first round noted as `to park`; returns their ids.
 
-    The versions of a review have one collection and one policy.
+    The versions of a review have one state, one collection and one policy.
     """
     ids = tx.number(tables.reviews, len(groups))
     for review_id, (owner, due_at, versions) in zip(ids, groups, strict=True):
-        review = {"review_id": review_id, "purpose": QUARANTINE, "stage": QUARANTINE, "due_at": due_at}
+        purpose = next(name for name, asked in _ASKED.items() if asked.state == versions[0].state)
+        review = {"review_id": review_id, "purpose": purpose, "stage": purpose, "due_at": due_at}
         of_first = {"collection": versions[0].collection, "policy_sha256": versions[0].policy_sha256}
         tx.insert(tables.reviews, [{**review, **of_first, "opened_at": tx.origin.at}])
         tx.insert(
@@ -88,7 +125,7 @@ def open_held_reviews(tx: Transaction, groups: Sequence[tuple[str, datetime, Seq
             Draft(
                 "open_review",
                 version_id=one.version_id,
-                details={"review": review_id, "stage": QUARANTINE, "position": place},
+                details={"review": review_id, "stage": purpose, "position": place},
             )
             for place, one in enumerate(versions, 1)
         )
@@ -96,10 +133,12 @@ def open_held_reviews(tx: Transaction, groups: Sequence[tuple[str, datetime, Seq
 
 
 def decide_held(tx: Transaction, review: Review, person_id: int, ballots: Sequence[Ballot]) -> Decided:
-    """Record what a person of the owner group says of what is held: `release` or `reject`, each with its reason.
+    """Record what a person says of versions that wait by themselves, each with its reason, and move them.
 
-    A release names the findings that it overrides: those that were shown. Screening then goes on without them. What was
-    decided meanwhile keeps the answer as an opinion; what somebody may not decide is refused with the reason.
+    What is held is `release`d or `reject`ed by its owner group: a release names the findings that it overrides, those
+    that were shown, and screening goes on without them. What was sent back is `reopen`ed by who submitted it (it is
+    right as it is: a new round) or `withdraw`n (rejected). What was decided meanwhile keeps the answer as an opinion;
+    what somebody may not decide is refused with the reason.
     """
     items = {item.gate_id: item for item in review.items}
     allowed = person_id in {one.person_id for one in review.people}
@@ -123,7 +162,11 @@ def decide_held(tx: Transaction, review: Review, person_id: int, ballots: Sequen
         counted=tuple(one.gate_id for one in counted),
         opinions=tuple(one.gate_id for one in opinions),
         refused=refused,
-        turned_down=tuple(items[one.gate_id].version_id for one in counted if one.verdict == "reject"),
+        turned_down=tuple(
+            items[one.gate_id].version_id
+            for one in counted
+            if _ASKED[review.purpose].ends[one.verdict][1] is Action.REJECT
+        ),
     )
 
 
@@ -148,13 +191,15 @@ def _refusal(
         return "this asset is not part of the review"
     if not allowed:
         return "this person may not decide here"
-    if ballot.verdict not in _ENDS:
-        return "what is held is released or rejected"
+    asked = _ASKED[review.purpose]
+    if ballot.verdict not in asked.ends:
+        return asked.allowed
     if not (ballot.comment or "").strip():
-        return "a reason is needed to release and to reject"
+        return asked.explained
     if item.is_open and review.basis.get(str(item.gate_id)) != item.basis:
         return "what the form showed has changed meanwhile"
-    if item.is_open and ballot.verdict == "release" and item.version_id in newer:
+    goes_on = asked.ends[ballot.verdict][1] is not Action.REJECT
+    if item.is_open and goes_on and item.version_id in newer:
         return "a newer version of this asset has arrived: that one is looked at instead"
     return None
 
@@ -169,13 +214,18 @@ def _overtaken(connection: sa.Connection, version_ids: Sequence[int]) -> frozens
 
 
 def _carry_out(
-    tx: Transaction, review: Review, person_id: int, items: Sequence[ReviewedItem], ballots: Sequence[Ballot]
+    tx: Transaction,
+    review: Review,
+    person_id: int,
+    items: Sequence[ReviewedItem],
+    ballots: Sequence[Ballot],
 ) -> None:
-    held = tables.review_versions
+    held, asked = tables.review_versions, _ASKED[review.purpose]
     hashes = _record(tx, review, person_id, items, ballots)
+    cancel_open_effects(tx, (item.version_id for item in items), "decided by a person")  # one to archive it, at most
     moves = []
     for item, ballot, comment_hash in zip(items, ballots, hashes, strict=True):
-        outcome, action = _ENDS[ballot.verdict]
+        outcome, action = asked.ends[ballot.verdict]
         this = sa.and_(held.c.review_id == review.review_id, held.c.version_id == item.version_id)
         tx.connection.execute(
             held.update().where(this, held.c.outcome.is_(None)).values(outcome=outcome, closed_at=tx.origin.at)
@@ -185,9 +235,9 @@ def _carry_out(
             Move(
                 item.version_id,
                 action,
-                State.QUARANTINED,
+                asked.state,
                 round=item.round,
-                reason=f"{outcome} by a person of the owner group",
+                reason=f"{'withdrawn' if ballot.verdict == 'withdraw' else outcome} {asked.by}",
                 actor=f"person:{person_id}",
                 details={**_said(review, item, comment_hash), **overrides},
             )
@@ -196,7 +246,11 @@ def _carry_out(
 
 
 def _keep_opinions(
-    tx: Transaction, review: Review, person_id: int, items: Sequence[ReviewedItem], ballots: Sequence[Ballot]
+    tx: Transaction,
+    review: Review,
+    person_id: int,
+    items: Sequence[ReviewedItem],
+    ballots: Sequence[Ballot],
 ) -> None:
     """Keep what was said after the outcome, with an event that changes nothing."""
     hashes = _record(tx, review, person_id, items, ballots)
@@ -206,14 +260,21 @@ def _keep_opinions(
             version_id=item.version_id,
             round=item.round,
             actor=f"person:{person_id}",
-            details={**_said(review, item, comment_hash), "verdict": ballot.verdict},
+            details={
+                **_said(review, item, comment_hash),
+                "verdict": _RECORDED.get(ballot.verdict, ballot.verdict),
+            },
         )
         for item, ballot, comment_hash in zip(items, ballots, hashes, strict=True)
     )
 
 
 def _record(
-    tx: Transaction, review: Review, person_id: int, items: Sequence[ReviewedItem], ballots: Sequence[Ballot]
+    tx: Transaction,
+    review: Review,
+    person_id: int,
+    items: Sequence[ReviewedItem],
+    ballots: Sequence[Ballot],
 ) -> list[str]:
     """Insert the decisions with their reasons; returns the salted hash of each reason."""
     notes = [write_note(tx, one.comment or "") for one in ballots]
@@ -226,7 +287,7 @@ def _record(
                 "review_id": review.review_id,
                 "version_id": item.version_id,
                 "person_id": person_id,
-                "verdict": ballot.verdict,
+                "verdict": _RECORDED.get(ballot.verdict, ballot.verdict),
                 "counted": item.is_open,
                 "signature": "none",
                 "sha256": item.sha256,

@@ -362,7 +362,7 @@ def waiting_reviews(connection: sa.Connection) -> list[dict[str, Any]]:
     on_held = (
         sa.select(held.c.review_id)
         .join(versions, sa.and_(versions.c.version_id == held.c.version_id, versions.c.state_seq == held.c.since_seq))
-        .where(held.c.outcome.is_(None), versions.c.state == "quarantined")
+        .where(held.c.outcome.is_(None))
     )
     open_items = at_gates.union_all(on_held).subquery()
     waiting = (

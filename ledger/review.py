@@ -220,8 +220,9 @@ def _items(connection: sa.Connection, review_ids: Sequence[int], purpose: str) -
         *(_gate_columns() if at_gates else _held_columns()),
     ).select_from(carried)
     if not at_gates:
-        of_round = t.versions.c.round
+        of_round = t.events.c.round  # a version that was reopened is in a later one
         query = query.join(t.versions, t.versions.c.version_id == t.review_versions.c.version_id)
+        query = query.join(t.events, t.events.c.seq == t.review_versions.c.since_seq)
     else:
         of_round = t.gates.c.round
         query = query.join(t.gates, t.gates.c.gate_id == t.review_gates.c.gate_id)
@@ -272,11 +273,11 @@ def _held_columns() -> list[sa.ColumnElement[Any]]:
     still = versions.c.state_seq == held.c.since_seq
     return [
         held.c.version_id.label("gate_id"),
-        versions.c.round,
+        events.c.round,
         sa.func.coalesce(held.c.outcome, sa.case((~still, "voided"))).label("outcome"),
         sa.literal(1).label("quorum"),
         sa.literal(0).label("approvals"),
-        sa.select(events.c.reason).where(events.c.seq == held.c.since_seq).scalar_subquery().label("held_because"),
+        events.c.reason.label("held_because"),
     ]
 
 

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from ledger import tables
 from ledger.canonical import canonical_json
 from ledger.errors import StaleVersion, UnknownName
-from ledger.review import QUARANTINE
 from ledger.transaction import Draft, Transaction
 
 
@@ -154,10 +153,10 @@ def close_emptied_reviews(tx: Transaction) -> list[str]:
 
 
 def _has_open_gates(connection: sa.Connection, review_id: int) -> bool:
-    """Whether a decision is awaited in a review still: at a gate, or on what is held."""
+    """Whether a decision is awaited in a review still: at a gate, or on what is held or was sent back."""
     reviews = tables.reviews
     purpose = connection.scalar(sa.select(reviews.c.purpose).where(reviews.c.review_id == review_id))
-    query = _open_held(review_id) if purpose == QUARANTINE else _open_gates(review_id)
+    query = _open_gates(review_id) if purpose == "gate" else _open_held(review_id)
     return connection.scalar(query.limit(1)) is not None
 
 
@@ -180,7 +179,6 @@ def _open_held(review_id: sa.ColumnElement[int] | int) -> sa.Select[Any]:
         .where(
             held.c.review_id == review_id,
             held.c.outcome.is_(None),
-            versions.c.state == "quarantined",
             versions.c.state_seq == held.c.since_seq,
         )
     )

@@ -417,7 +417,7 @@ gate_eligible = _table(
 reviews = _table(
     "reviews",
     _key("review_id"),
-    _text("purpose"),  # gate, or quarantine
+    _text("purpose"),  # gate, quarantine, or changes_requested
     _text("stage"),
     _text("collection"),
     sa.Column("policy_sha256", sa.Text, sa.ForeignKey("policies.sha256"), nullable=False),
@@ -434,17 +434,17 @@ review_gates = _table(
     _ref("gate_id", "gates.gate_id", unique=True),
 )
 
-review_versions = _table(  # of a review of the quarantine: the versions that it is about
+review_versions = _table(  # of a review of what is held or was sent back: the versions that it is about
     "review_versions",
     _ref("review_id", "reviews.review_id", primary_key=True),
     _int("position", primary_key=True),
     _ref("version_id", "versions.version_id"),
-    _int("since_seq"),  # the event that brought it into quarantine
-    _text("owner"),  # group whose people release or reject it
+    _int("since_seq"),  # the event that brought it into its state
+    _text("owner"),  # group whose people decide
     _text("outcome", nullable=True),
     _at("closed_at", nullable=True),
     sa.UniqueConstraint("version_id", "since_seq"),
-    sa.CheckConstraint("outcome IS NULL OR outcome IN ('released', 'rejected')", name="outcome"),
+    sa.CheckConstraint("outcome IS NULL OR outcome IN ('released', 'rejected', 'reopened')", name="outcome"),
     sa.CheckConstraint("(outcome IS NULL) = (closed_at IS NULL)", name="closed_at"),
 )
 
@@ -590,7 +590,7 @@ notices = _table(  # the outbox: what people are to be told, written with what t
     ),
 )
 
-held_decisions = _table(  # what people said of versions in quarantine
+held_decisions = _table(  # what people said of versions that were held or sent back
     "held_decisions",
     _key("decision_id"),
     _ref("review_id", "reviews.review_id"),
@@ -603,7 +603,7 @@ held_decisions = _table(  # what people said of versions in quarantine
     _text("basis"),
     _ref("note_id", "notes.note_id"),
     _at("decided_at"),
-    _one_of("verdict", "release", "reject"),
+    _one_of("verdict", "release", "reject", "reopen"),
     _one_of("signature", "totp", "none"),
     sa.Index("ix_held_decisions_version_id", "version_id"),
 )

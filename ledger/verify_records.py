@@ -296,11 +296,11 @@ def _told_decisions(connection: sa.Connection) -> Iterator[tuple[Any, ...]]:
 
 
 def _told_held(connection: sa.Connection) -> Iterator[tuple[Any, ...]]:
-    """What people said of versions in quarantine: it released or rejected them, or came after the outcome."""
+    """What people said of versions that were held or sent back: it moved them, or came after the outcome."""
     events = tables.events
     query = sa.select(events.c.version_id, events.c.actor, events.c.action, events.c.body).where(
         events.c.actor.like("person:%"),
-        (events.c.from_state == "quarantined") | (events.c.action == "say_of_held"),
+        events.c.from_state.in_(("quarantined", "changes_requested")) | (events.c.action == "say_of_held"),
     )
     for row in _streamed(connection, query):
         told = _details(row.body)

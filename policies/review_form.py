@@ -105,7 +105,7 @@ def form_schema(sheet: ReviewSheet) -> dict[str, Any]:
             "comment": {
                 **comment,
                 "description": "Why: needed for each decision."
-                if sheet.quarantine
+                if len(sheet.explained) == len(sheet.decisions)
                 else "Needed when changes are requested or the review is rejected.",
                 "position": 2,
             },
@@ -186,7 +186,7 @@ def _read_verdict(prefix: str, fields: Mapping[str, Any], sheet: ReviewSheet) ->
     comment = _read_comment(f"{prefix}comment", fields.get("comment"))
     if comment is None and decision in sheet.explained:
         said = decision.replace("_", " ")
-        why = "why it may go on" if decision is Decision.RELEASE else "what is wrong"
+        why = "why it may go on" if decision in (Decision.RELEASE, Decision.REOPEN) else "what is wrong"
         raise _Unreadable(f"{prefix}comment", f"“{said}” needs a comment that says {why}.")
     return decision, comment
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 from base64 import b64encode
 
 from policies.quantities import size_text
-from policies.review_sheet import ReviewItem, ReviewSheet
+from policies.review_sheet import Purpose, ReviewItem, ReviewSheet
 from policies.shown_text import markdown_link, markdown_text
 
 CELL_LIMIT = 32
 """Characters of an unbroken word in the table: the dialog of the UI is about 460 pixels wide."""
 TEXT_LIMIT = 400
+WHOLE = 5_000
+"""Characters of a comment that has to be read to its end, with what stands before it."""
+_WHERE = {Purpose.QUARANTINE: "held in **quarantine**", Purpose.CHANGES: "**changes requested**"}
+_HELD = {Purpose.QUARANTINE: "held", Purpose.CHANGES: "sent back"}
+_ASKED = {
+    Purpose.QUARANTINE: "*release*: screening goes on without what was found here, and reviewers are asked as ever; "
+    "*reject*: it ends here. Say why. Open nothing that you do not trust.\n\n",
+    Purpose.CHANGES: "What was asked for stands below. To change it, put new bytes under the same key: they are looked "
+    "at instead, and this review ends by itself. *reopen*: it is right as it is, and the reviewers are asked again; "
+    "*withdraw*: it is given up and ends here. Say why.\n\n",
+}
 _HEAD = "| # | asset | findings |\n|---:|---|---|"
 
 
@@ -19,7 +30,7 @@ def form_description(sheet: ReviewSheet) -> str:
 
     Everything that comes from assets, people or findings is escaped (`markdown_text`).
     """
-    parts = [_reason(sheet), _heading(sheet), _picture(sheet), _table(sheet.items), _earlier_comments(sheet.items)]
+    parts = [_reason(sheet), _heading(sheet), _picture(sheet), _table(sheet), _earlier_comments(sheet)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -35,13 +46,8 @@ def _heading(sheet: ReviewSheet) -> str:
     assets = "1 asset" if count == 1 else f"{count} assets"
     due = f", due **{markdown_text(sheet.due_text)}**" if sheet.due_text else ""
     stage, collection, policy = (markdown_text(name) for name in (sheet.stage, sheet.collection, sheet.policy_name))
-    where = "held in **quarantine**" if sheet.quarantine else f"stage **{stage}**"
-    asked = (
-        "*release*: screening goes on without what was found here, and reviewers are asked as ever; *reject*: it ends "
-        "here. Say why. Open nothing that you do not trust.\n\n"
-        if sheet.quarantine
-        else ""
-    )
+    where = _WHERE.get(sheet.purpose, f"stage **{stage}**")
+    asked = _ASKED.get(sheet.purpose, "")
     return (
         f"**{assets}** of {collection}, {where}, policy {policy}{due}.\n\n"
         f"{asked}One decision is for every asset; what differs goes under *exceptions*. "
@@ -57,12 +63,13 @@ def _picture(sheet: ReviewSheet) -> str:
     return f"![Contact sheet](data:{media_type};base64,{b64encode(sheet.contact_sheet).decode('ascii')})"
 
 
-def _table(items: tuple[ReviewItem, ...]) -> str:
-    return "\n".join([_HEAD, *(_row(item) for item in items)])
+def _table(sheet: ReviewSheet) -> str:
+    held = _HELD.get(sheet.purpose, "")
+    return "\n".join([_HEAD, *(_row(item, held) for item in sheet.items)])
 
 
-def _row(item: ReviewItem) -> str:
-    return f"| {item.position} | {'<br>'.join(_asset_lines(item))} | {'<br>'.join(_finding_lines(item))} |"
+def _row(item: ReviewItem, held: str) -> str:
+    return f"| {item.position} | {'<br>'.join(_asset_lines(item))} | {'<br>'.join(_finding_lines(item, held))} |"
 
 
 def _asset_lines(item: ReviewItem) -> list[str]:
@@ -75,13 +82,13 @@ def _asset_lines(item: ReviewItem) -> list[str]:
     return [line for line in lines if line]
 
 
-def _finding_lines(item: ReviewItem) -> list[str]:
+def _finding_lines(item: ReviewItem, held_as: str) -> list[str]:
     changed = [f"**changed: {markdown_text(item.changed_since, TEXT_LIMIT)}**"] if item.changed_since else []
     rights = [
         f"rights: **{markdown_text(item.clearance)}**",
         *(markdown_text(text, TEXT_LIMIT) for text in item.reasons),
     ]
-    held = [f"**held: {markdown_text(item.held_because, TEXT_LIMIT)}**"] if item.held_because else []
+    held = [f"**{held_as}: {markdown_text(item.held_because, TEXT_LIMIT)}**"] if item.held_because else []
     return [*held, *changed, _recognised(item), *rights]
 
 
@@ -93,10 +100,12 @@ def _recognised(item: ReviewItem) -> str:
     return f"**{markdown_text(item.label)}**{score}{margin}"
 
 
-def _earlier_comments(items: tuple[ReviewItem, ...]) -> str:
+def _earlier_comments(sheet: ReviewSheet) -> str:
+    """What was said before; what was asked for is shown whole: somebody has to do it."""
+    is_asked = sheet.purpose is Purpose.CHANGES
     lines = [
-        f"- **{item.position}** {markdown_text(comment, TEXT_LIMIT)}"
-        for item in items
+        f"- **{item.position}** {markdown_text(comment, WHOLE if is_asked else TEXT_LIMIT)}"
+        for item in sheet.items
         for comment in item.earlier_comments
     ]
-    return "\n".join(["**Said before**", "", *lines]) if lines else ""
+    return "\n".join([f"**{'Asked for' if is_asked else 'Said before'}**", "", *lines]) if lines else ""

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from policies.shown_text import plain_text
 
 
 class Decision(StrEnum):
-    """What one person says of one gate, or of one version in quarantine."""
+    """What one person says of one gate, or of one version that is held or was sent back."""
 
     APPROVE = "approve"
     REQUEST_CHANGES = "request_changes"
     REJECT = "reject"
     RELEASE = "release"
+    REOPEN = "reopen"
+    WITHDRAW = "withdraw"
+
+
+class Purpose(StrEnum):
+    """What a review asks: to pass gates, to release what is held, or what becomes of what was sent back."""
+
+    GATE = "gate"
+    QUARANTINE = "quarantine"
+    CHANGES = "changes_requested"
+
+
+_DECISIONS: Final = {
+    Purpose.GATE: (Decision.APPROVE, Decision.REQUEST_CHANGES, Decision.REJECT),
+    Purpose.QUARANTINE: (Decision.RELEASE, Decision.REJECT),
+    Purpose.CHANGES: (Decision.REOPEN, Decision.WITHDRAW),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +89,7 @@ class ReviewItem:
     changed_since: str | None = None
     earlier_comments: tuple[str, ...] = ()
     held_because: str | None = None
-    """In quarantine: what was found."""
+    """In quarantine: what was found. Sent back by a deadline: which."""
 
     @property
     def choice(self) -> str:
@@ -95,15 +113,17 @@ class ReviewSheet:
     reviewers: tuple[Reviewer, ...]
     items: tuple[ReviewItem, ...]
     contact_sheet: bytes | None = None
-    quarantine: bool = False
-    """Whether it asks to release or to reject what is held, instead of to approve."""
+    purpose: Purpose = Purpose.GATE
+
+    @property
+    def quarantine(self) -> bool:
+        """Whether it asks to release or to reject what is held."""
+        return self.purpose is Purpose.QUARANTINE
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """What may be said of each of its assets."""
-        if self.quarantine:
-            return (Decision.RELEASE, Decision.REJECT)
-        return (Decision.APPROVE, Decision.REQUEST_CHANGES, Decision.REJECT)
+        return _DECISIONS[self.purpose]
 
     @property
     def explained(self) -> tuple[Decision, ...]:

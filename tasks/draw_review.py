@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from ledger.review import QUARANTINE, EligiblePerson, Review, ReviewedItem
+from ledger.review import EligiblePerson, Review, ReviewedItem
 from policies.calendars import due_at
 from policies.document import PolicyDocument
-from policies.review_sheet import Reviewer, ReviewItem, ReviewSheet
+from policies.review_sheet import Purpose, Reviewer, ReviewItem, ReviewSheet
 from tasks.errors import ObjectMissing
 from tasks.resources import Resources
 from tasks.storage import Place
@@ -40,7 +40,7 @@ def draw_review(resources: Resources, review: Review, *, pictures: bool = True) 
         reviewers=tuple(_reviewer(one) for one in review.people if not one.has_decided),
         items=tuple(_item(resources, item, pictures) for item in items),
         contact_sheet=_contact_sheet(items, thumbnails) if pictures else None,
-        quarantine=review.purpose == QUARANTINE,
+        purpose=Purpose(review.purpose),
     )
 
 
@@ -87,6 +87,7 @@ def _item(resources: Resources, item: ReviewedItem, linked: bool) -> ReviewItem:
         link=link,
         basis=item.basis,
         changed_since=_quorum_words(item),
+        earlier_comments=item.asked,
         held_because=item.held_because,
     )
 

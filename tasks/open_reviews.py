@@ -1,13 +1,17 @@
-"""Bundle open gates, and what is held in quarantine, into reviews, noted in the ledger before Prefect hears of them."""
+"""Bundle open gates, what is held and what was sent back into reviews, noted in the ledger before Prefect hears."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from ledger.eligibility import group_members
 from ledger.held import HeldVersion, held_without_review, open_held_reviews
 from ledger.reviews import count_gates_without_review, gates_without_review, open_reviews
 from policies.calendars import due_at
+from policies.document import PolicyDocument
+from policies.errors import PolicyInvalid
+from policies.lifecycle import State
 from policies.review_bundles import bundle_gates
 from tasks.resources import Resources
 
@@ -15,9 +19,10 @@ from tasks.resources import Resources
 def bundle_reviews(
     resources: Resources, actor: str, flow_run_id: str | None = None, *, only_full: bool = False
 ) -> list[int]:
-    """Open reviews for all gates and held versions that have none; returns their ids. Run twice, it opens nothing more.
+    """Open reviews for all gates, and versions that wait by themselves, that have none; returns their ids.
 
-    With `only_full`, for as many gates as fill reviews: the others, and what is held, may still get company.
+    Run twice, it opens nothing more. With `only_full`, for as many gates as fill reviews: the others, what is held and
+    what was sent back may still get company.
     """
     with resources.ledger.reading() as connection:
         if count_gates_without_review(connection) == 0 and (only_full or not held_without_review(connection)):
@@ -28,23 +33,47 @@ def bundle_reviews(
         sizes = {sha256: resources.policy(sha256).approval.review_size for sha256 in pinned}
         opened = open_reviews(tx, bundle_gates(gates, sizes, only_full=only_full))
         if not only_full:
-            opened += open_held_reviews(tx, _bundled_held(resources, held_without_review(tx.connection)))
+            held = held_without_review(tx.connection)
+            present = group_members(tx.connection)[0] if held else {}
+            opened += open_held_reviews(tx, _bundled_held(resources, held, present))
         return opened
 
 
 def _bundled_held(
-    resources: Resources, held: Sequence[HeldVersion]
+    resources: Resources, held: Sequence[HeldVersion], present: Mapping[str, frozenset[int]]
 ) -> list[tuple[str, datetime, Sequence[HeldVersion]]]:
-    """What is held, by collection and policy: its owner, when the time of the first one is over, and the versions."""
-    bundles: dict[tuple[str, str], list[HeldVersion]] = {}
+    """What waits by itself, by state, collection, policy and whom to ask: who, when the first one's time is over.
+
+    Versions of a policy that is refused today are left for when it is not.
+    """
+    bundles: dict[tuple[str, str, str, str], list[HeldVersion]] = {}
     for one in held:
-        bundles.setdefault((one.collection, one.policy_sha256), []).append(one)
+        try:
+            policy = resources.policy(one.policy_sha256)
+        except PolicyInvalid:
+            continue  # `fire_rungs` tells which
+        bundles.setdefault((one.state, one.collection, one.policy_sha256, _asked(policy, one, present)), []).append(one)
     groups: list[tuple[str, datetime, Sequence[HeldVersion]]] = []
-    for (_, policy_sha256), versions in bundles.items():
+    for (state, _, policy_sha256, asked), versions in bundles.items():
         policy = resources.policy(policy_sha256)
-        size, quarantine = policy.approval.review_size, policy.screening.quarantine
-        for start in range(0, len(versions), size):
-            together = versions[start : start + size]
-            due = due_at(policy.calendar, min(one.since_at for one in together), quarantine.deadline.within)
-            groups.append((quarantine.owner, due, together))
+        rules = policy.approval
+        deadline = policy.screening.quarantine.deadline if state == State.QUARANTINED else rules.changes_requested
+        for start in range(0, len(versions), rules.review_size):
+            together = versions[start : start + rules.review_size]
+            due = due_at(policy.calendar, min(one.since_at for one in together), deadline.within)
+            groups.append((asked, due, together))
     return groups
+
+
+def _asked(policy: PolicyDocument, one: HeldVersion, present: Mapping[str, frozenset[int]]) -> str:
+    """Whose people decide: the owner of the quarantine; who submitted what was sent back, or owns its collection.
+
+    The owner stands in for a submitter who is not known, and for a group that has nobody now.
+    """
+    if one.state == State.QUARANTINED:
+        return policy.screening.quarantine.owner
+    if one.submitter is not None and present.get(one.submitter):
+        return one.submitter
+    from tasks.check_rights import collection_of  # brings polars along, which no review's process waits for
+
+    return collection_of(policy, one.collection, one.key).owner

@@ -9,7 +9,7 @@ from typing import Any
 from ledger.decide import Ballot, Decided, decide, mark_answered, note_attempt
 from ledger.errors import StaleVersion
 from ledger.held import decide_held
-from ledger.review import QUARANTINE, Review, load_review
+from ledger.review import Review, load_review
 from ledger.rounds import close_round, mark_parked, parking_of_run, parkings_to_do
 from ledger.transaction import Transaction
 from policies.review_form import Answer, read_answer
@@ -107,7 +107,7 @@ def _take(tx: Transaction, resources: Resources, review: Review, raw: Any) -> Re
         note_attempt(tx, review.review_id, review.round, f"not acceptable: {answer.field or 'the form'}")
         return Recorded(review.review_id, f"The last answer was not accepted: {answer.reason}", Decided())
     ballots = [Ballot(one.gate_id, str(one.decision), one.comment) for one in answer.decisions]
-    if review.purpose == QUARANTINE:
+    if review.is_of_versions:
         decided = decide_held(tx, review, answer.person_id, ballots)
     else:
         decided = decide(tx, review.review_id, review.round, answer.person_id, answer.on_behalf_of, ballots)

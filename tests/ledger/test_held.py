@@ -189,16 +189,23 @@ def test_the_deadline_asks_others_and_ends_it(world: ApprovalWorld, held: list[i
 def test_what_was_held_and_said_stands(world: ApprovalWorld, held: list[int], raw: RawSql) -> None:
     """By raw SQL: nothing is carried twice or when it is not held, decided twice, changed or taken out."""
     say(world, "ole", "reject", held[0])
-    carried_once = "signoff: rule 4: a version is put before its owner once, while it is held"
+    carried_once = "signoff: rule 4: a version is put before its people once, while it waits"
     said = {"decision_id": 2, "review_id": 1, "version_id": held[1], "person_id": 1, "verdict": "release", "note_id": 1}
-    said |= {"counted": True, "signature": "none", "sha256": "x", "basis": "b", "decided_at": 1}
-    refusal = "signoff: rule 4: a decision on what is held is final, by a person, on what was shown"
+    ((sha256,),) = raw.execute("SELECT sha256 FROM versions WHERE version_id = ?", held[1])
+    said |= {"counted": True, "signature": "none", "sha256": sha256, "basis": "b", "decided_at": 1}
+    refusal = "signoff: rule 4: a decision on what waits is final, by a person, on what was shown"
     for how in ("INSERT", "INSERT OR REPLACE") if raw.is_sqlite else ("INSERT",):
         changed = said | {"decision_id": 1}
         assert raw.attempt(lambda how=how, row=changed: raw.insert("held_decisions", how=how, **row)) == refusal
     assert raw.attempt(lambda: raw.insert("held_decisions", **said)) == ""
-    assert raw.attempt(lambda: raw.insert("held_decisions", **{**said, "review_id": 7})) == refusal
-    once, final = "signoff: rule 4: what is held is decided once", "signoff: rule 4: a decision is final"
+    once_counted = [lambda: raw.insert("held_decisions", **said)]
+    assert raw.attempt(*once_counted, lambda: raw.insert("held_decisions", **{**said, "decision_id": 3})) == refusal
+    for wrong in ({"review_id": 7}, {"verdict": "reopen"}, {"sha256": "x"}, {"version_id": held[0]}):
+        assert raw.attempt(lambda wrong=wrong: raw.insert("held_decisions", **{**said, **wrong})) == refusal
+    released = "UPDATE review_versions SET outcome = 'released', closed_at = 1 WHERE position = 2"
+    assert raw.attempt(*once_counted, lambda: raw.execute(released)) == ""
+    assert raw.attempt(lambda: raw.execute(released)) == "signoff: rule 4: what waits ends as a person said"
+    once, final = "signoff: rule 4: what waits is decided once", "signoff: rule 4: a decision is final"
     row = {"review_id": 1, "position": 9, "version_id": held[0], "since_seq": 1, "owner": "owners"}
     assert raw.attempt(lambda: raw.insert("review_versions", **row)) == carried_once
     for refusal, statement in (

@@ -24,6 +24,7 @@ from policies.review_form import (
     form_schema,
     read_answer,
 )
+from policies.review_sheet import Purpose
 from policies.shown_text import cut_middle, markdown_link, markdown_text, plain_text
 
 HERO = ReviewItem(
@@ -406,7 +407,7 @@ def test_any_json_is_answered_or_refused(raw: Any) -> None:
 def test_what_is_held_is_released_or_rejected_with_a_reason() -> None:
     """Two decisions and no approval; both need a comment, and the row says what was found, escaped."""
     held = replace(HERO, held_because="inspection_failed: broken: <script>")
-    sheet = replace(SHEET, stage="quarantine", items=(held, CLIP), quarantine=True)
+    sheet = replace(SHEET, stage="quarantine", items=(held, CLIP), purpose=Purpose.QUARANTINE)
     form = form_schema(sheet)
     assert form["properties"]["decision"]["enum"] == ["release", "reject"]
     assert form["if"]["properties"]["decision"]["enum"] == ["release", "reject"]
@@ -423,4 +424,29 @@ def test_what_is_held_is_released_or_rejected_with_a_reason() -> None:
     shown = form_description(sheet)
     assert "held in **quarantine**" in shown
     assert "**held: inspection\\_failed" in shown
+    assert "<script>" not in shown
+
+
+def test_what_was_sent_back_is_reopened_or_withdrawn_with_a_reason() -> None:
+    """Two decisions that both need a comment; what was asked for is shown whole and escaped."""
+    asked = "brand: make it lighter <script> " + "again and again " * 60 + "END"
+    sent_back = replace(HERO, held_because="deadline: stage legal", earlier_comments=(asked,))
+    sheet = replace(SHEET, stage="changes_requested", items=(sent_back, CLIP), purpose=Purpose.CHANGES)
+    form = form_schema(sheet)
+    assert form["properties"]["decision"]["enum"] == form["if"]["properties"]["decision"]["enum"]
+    assert form["properties"]["decision"]["enum"] == ["reopen", "withdraw"]
+    said = {"reviewer": "lea · Lea Brandt", "decision": "withdraw", "comment": "given up"}
+    assert read_answer(said, sheet) == Answer(
+        7, 7, (GateDecision(101, Decision.WITHDRAW, "given up"), GateDecision(102, Decision.WITHDRAW, "given up"))
+    )
+    assert read_answer(said | {"decision": "reopen", "comment": ""}, sheet) == Refusal(
+        "comment", "“reopen” needs a comment that says why it may go on."
+    )
+    for wrong in ("approve", "request_changes", "reject", "release"):
+        assert isinstance(read_answer(said | {"decision": wrong}, sheet), Refusal)
+    shown = form_description(sheet)
+    assert "**changes requested**" in shown
+    assert "**sent back: deadline: stage legal**" in shown
+    assert "**Asked for**\n\n- **1** brand: make it lighter" in shown
+    assert "END" in shown
     assert "<script>" not in shown
