@@ -60,6 +60,8 @@ class _Forward:
         """
         if self._put_off:
             return
+        import tasks.refresh_metrics  # noqa: F401 (DuckDB: loaded while there is something else to wait for)
+
         try:
             if bundle_reviews(self._resources, ACTOR, self._run_id, only_full=True):
                 self._park()

@@ -38,7 +38,9 @@ class LinkSigner:
         base, host, prefix = _parts(self.endpoint)
         path = f"{prefix}/{quote(bucket)}/{quote(key, safe='/~')}"
         names = {f"response-{name.replace('_', '-')}": value for name, value in answer.items()}
-        query = _query(self.access_key, scope, moment, valid_s, self.token, version, tuple(sorted(names.items())))
+        query = _query(self.access_key, scope, moment, valid_s, self.token, tuple(sorted(names.items())))
+        if version is not None:
+            query = f"{query}&versionId={quote(version, safe='-_.~')}"  # the last in the order of names
         canonical = f"GET\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
         said = f"{_ALGORITHM}\n{moment}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
         signature = hmac.digest(_day_key(self.secret_key, moment[:8], self.region), said.encode(), "sha256").hex()
@@ -64,10 +66,9 @@ def _query(
     moment: str,
     valid_s: int,
     token: str | None,
-    version: str | None,
     answer: tuple[tuple[str, str], ...],
 ) -> str:
-    """The query as it is signed: names and values quoted, sorted by name. Links of one second share it."""
+    """The query as it is signed: names and values quoted, sorted by name. Links made within one second share it."""
     parts = {
         "X-Amz-Algorithm": _ALGORITHM,
         "X-Amz-Credential": f"{access_key}/{scope}",
@@ -78,8 +79,6 @@ def _query(
     }
     if token is not None:
         parts["X-Amz-Security-Token"] = token
-    if version is not None:
-        parts["versionId"] = version
     return "&".join(f"{name}={quote(value, safe='-_.~')}" for name, value in sorted(parts.items()))
 
 

@@ -40,6 +40,8 @@ def prefect_server(folder: Path, port: int) -> Component:
         # a lease that lived in memory would be lost with the server, and its slot taken for ever
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
+        # every five seconds by default it reads each paused run whole; reviews wait by the hundred, and never expire
+        "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "3600",
     }
     return Component(
         part=Part.PREFECT_SERVER,
