@@ -446,7 +446,7 @@ def test_what_was_sent_back_is_reopened_or_withdrawn_with_a_reason() -> None:
         assert isinstance(read_answer(said | {"decision": wrong}, sheet), Refusal)
     shown = form_description(sheet)
     assert "**changes requested**" in shown
-    assert "**sent back: deadline: stage legal**" in shown
-    assert "**Asked for**\n\n- **1** brand: make it lighter" in shown
+    assert "**sent back: deadline\\: stage legal**" in shown
+    assert "**Asked for**\n\n- **1** brand\\: make it lighter" in shown
     assert "END" in shown
     assert "<script>" not in shown
