@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli import assets, demo, ingest, ledger, metrics, people, reviews, up
+from cli import assets, demo, ingest, ledger, metrics, notices, people, reviews, up
 from cli.audit import app as audit_app
 from cli.policy import app as policy_app
 
@@ -52,6 +52,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(policy_app, name="policy")
+app.add_typer(notices.app, name="notices")
 app.add_typer(people.app, name="people")
 
 

@@ -14,7 +14,7 @@ from ledger import tables
 from ledger.errors import UnknownName
 from ledger.transaction import Draft, Transaction, among
 
-STATES: Final = ("waiting", "sent", "given_up")
+_AT_ONCE: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,24 @@ class Notice:
 
 
 def load_notices(
-    connection: sa.Connection, *, states: Collection[str] = ("waiting",), handle: str | None = None, limit: int = 10_000
+    connection: sa.Connection,
+    *,
+    states: Collection[str] = ("waiting",),
+    handle: str | None = None,
+    newest: int | None = None,
 ) -> list[Notice]:
-    """Notices in these states (all states, if none is named), of one person if a handle is given, oldest first."""
+    """Notices in these states (all states, if none is named), of one person if a handle is given, oldest first.
+
+    `newest`: no more than the last so many; without it the first 50,000.
+    """
     notices, people = tables.notices, tables.people
-    query = _query().order_by(notices.c.notice_id).limit(limit)
+    query = _query().order_by(notices.c.notice_id.desc() if newest else notices.c.notice_id).limit(newest or _AT_ONCE)
     if states:
         query = query.where(notices.c.state.in_(sorted(states)))
     if handle is not None:
         query = query.where(people.c.handle == handle)
-    return [_notice(row) for row in connection.execute(query)]
+    found = [_notice(row) for row in connection.execute(query)]
+    return found[::-1] if newest else found
 
 
 def load_notice(connection: sa.Connection, notice_id: int) -> Notice:
@@ -79,6 +87,17 @@ def groups_of_people(connection: sa.Connection) -> dict[int, frozenset[str]]:
     for row in connection.execute(sa.select(memberships).where(memberships.c.removed_at.is_(None))):
         found.setdefault(row.person_id, set()).add(row.group_name)
     return {person: frozenset(groups) for person, groups in found.items()}
+
+
+def addressee(connection: sa.Connection, handle: str) -> tuple[int, str | None]:
+    """(id, address) of somebody in the roster. Raises `UnknownName`."""
+    people = tables.people
+    row = connection.execute(
+        sa.select(people).where(people.c.handle == handle, people.c.left_at.is_(None))
+    ).one_or_none()
+    if row is None:
+        raise UnknownName(f"nobody in the roster has the handle {handle!r}; `signoff people list` shows who is there")
+    return row.person_id, row.email
 
 
 def claim_notices(tx: Transaction, notice_ids: Sequence[int], message: str, until: datetime) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -45,7 +45,11 @@ def plan_messages(resources: Resources, notices: Sequence[Notice]) -> tuple[list
     along what waits for company and was not tried before.
     """
     settings, now = resources.settings.notices, resources.clock.now()
-    free = [one for one in notices if one.claimed_until is None or one.claimed_until <= now]
+    free = [
+        one
+        for one in notices
+        if (one.claimed_until is None or one.claimed_until <= now) and not why_pointless(one, settings, now)
+    ]
     routes = _routes_of(resources, free)
     unreachable = [one for one in free if not routes[one.notice_id]]
     again: dict[str, list[Notice]] = {}
@@ -92,8 +96,9 @@ def why_pointless(notice: Notice, settings: NoticeSettings, now: datetime) -> st
     if notice.kind in _WHILE_IT_WAITS and notice.review_id is not None and not notice.review_waits:
         return "its review was decided before"
     if notice.attempts >= settings.attempts:
-        return f"{notice.attempts} attempts failed: {notice.last_error or 'none of them was reported on'}"
-    if notice.attempts == 0 and now - notice.created_at > timedelta(days=settings.keep_days):
+        attempts = "1 attempt" if notice.attempts == 1 else f"{notice.attempts} attempts"
+        return f"{attempts} failed: {notice.last_error or 'nobody knows how'}"
+    if now - notice.created_at > timedelta(days=settings.keep_days):
         return f"no channel reached the person within {settings.keep_days} days"
     return None
 
@@ -102,6 +107,14 @@ def _is_due(notice: Notice, settings: NoticeSettings, now: datetime) -> bool:
     if notice.next_attempt_at is not None:
         return notice.next_attempt_at <= now
     return notice.attempts > 0 or notice.created_at + settings.hold(notice.kind) <= now
+
+
+def every_route(settings: NoticeSettings, handle: str, email: str | None, groups: Collection[str]) -> Route:
+    """Each channel by which a person may be told of something, in the order in which they are looked for."""
+    own = [(name, None) for name in settings.people.get(handle, ())]
+    rooms = [(name, None) for group, names in settings.groups.items() if group in groups for name in names]
+    mail = [(settings.mail, email)] if settings.mail and email and not own else []
+    return tuple(dict.fromkeys([*own, *([] if own else rooms), *mail]))
 
 
 def _routes_of(resources: Resources, notices: Sequence[Notice]) -> dict[int, Route]:

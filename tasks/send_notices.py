@@ -55,7 +55,7 @@ def send_notices(resources: Resources, actor: str, flow_run_id: str | None = Non
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
             give_up_notices(tx, pointless)
         done.given_up = len(pointless)
-    messages, unreachable = plan_messages(resources, [one for one in waiting if one.notice_id not in pointless])
+    messages, unreachable = plan_messages(resources, waiting)
     done.unreachable = len(unreachable)
     outgoing = _Outgoing(resources, done, lambda: resources.origin(actor, flow_run_id))
     outgoing.send_all(messages)
