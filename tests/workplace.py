@@ -26,7 +26,7 @@ from flows.decide_review import decide_review
 from flows.enforce_deadlines import enforce_deadlines
 from flows.ingest_assets import ingest_assets
 from ledger.reader import listing, story
-from ledger.review import QUARANTINE
+from ledger.review import CHANGES, QUARANTINE
 from tasks.park_run import SCHEMA, resume_run
 from tasks.prepare_buckets import prepare_buckets
 from tasks.prepare_ledger import prepare_ledger
@@ -53,7 +53,7 @@ approval:
   stages:
     - {name: legal, when: "clearance <> 'cleared'", reviewers: legal, quorum: 1, signature: none,
        deadline: {within: 3 days, finally: reject}}
-    - {name: editor, default: true, reviewers: editors, quorum: 1, signature: none,
+    - {name: editor, default: true, reviewers: editors, quorum: 1, signature: EDITOR_SIGNATURE,
        deadline: EDITOR_DEADLINE}
   automatic:
     - {name: notes, when: "collection = 'notes' AND size <= '1 GiB' AND clearance = 'cleared'", second_look: 1%}
@@ -202,7 +202,7 @@ class Workplace:
 
     def decide_all(self, **variables: str) -> None:
         """Approve whatever can be approved, until nothing else waits."""
-        while rows := [row for row in self.reviews() if row["stage"] != QUARANTINE]:
+        while rows := [row for row in self.reviews() if row["stage"] not in (QUARANTINE, CHANGES)]:
             for row in rows:
                 self.decide(row, **variables)
 
@@ -257,13 +257,14 @@ def reviewers_of(form: Mapping[str, Any]) -> Sequence[str]:
 
 
 MakeWorkplace = Callable[..., Workplace]
-"""Makes workplaces: `review_size` assets a review, `versioned` intake or not, `editor_deadline` as in a policy, and
-`ingest` settings by name."""
+"""Makes workplaces: `review_size` assets a review, `versioned` intake or not, `editor_deadline` as in a policy, the
+`signature` of its editors, and `ingest` settings by name."""
 
 
-def policy_text(review_size: int = 24, editor_deadline: str = EDITOR_DEADLINE) -> str:
-    """The policy file of a workplace."""
-    return POLICY.replace("REVIEW_SIZE", str(review_size)).replace("EDITOR_DEADLINE", editor_deadline)
+def policy_text(review_size: int = 24, editor_deadline: str = EDITOR_DEADLINE, signature: str = "none") -> str:
+    """The policy file of a workplace; `signature` is what its editors sign with."""
+    sized = POLICY.replace("REVIEW_SIZE", str(review_size)).replace("EDITOR_SIGNATURE", signature)
+    return sized.replace("EDITOR_DEADLINE", editor_deadline)
 
 
 @contextmanager
@@ -272,13 +273,18 @@ def open_workplaces(stack: RunningStack, folder: Path) -> Iterator[MakeWorkplace
     made: list[Workplace] = []
 
     def make(
-        *, review_size: int = 24, versioned: bool = True, editor_deadline: str = EDITOR_DEADLINE, **ingest: Any
+        *,
+        review_size: int = 24,
+        versioned: bool = True,
+        editor_deadline: str = EDITOR_DEADLINE,
+        signature: str = "none",
+        **ingest: Any,
     ) -> Workplace:
         place = folder / f"workplace-{len(made)}"
         (place / "state").mkdir(parents=True)
         config = place / "signoff.toml"
         config.write_text(_settings_file(stack, ingest), encoding="utf-8")
-        (place / "policy.yaml").write_text(policy_text(review_size, editor_deadline), encoding="utf-8")
+        (place / "policy.yaml").write_text(policy_text(review_size, editor_deadline, signature), encoding="utf-8")
         settings = load_settings(config)
         client, intake = stack.client(settings.s3.service), settings.s3.buckets.intake
         client.create_bucket(Bucket=intake)
