@@ -146,6 +146,29 @@ def test_effects_fit_their_state(press: Press, state: str, kind: str) -> None:
     assert press.attempt(press.open(kind, version_id, sha256="ff" * 32)) == FIT
 
 
+@pytest.mark.parametrize(
+    ("kind", "action", "state", "to_state", "actor"),
+    [
+        ("archive", "reopen", "rejected", "submitted", "person:5"),
+        ("dispose", "reopen", "rejected", "submitted", "person:5"),
+        ("archive", "reopen", "changes_requested", "submitted", "system:ingest_assets"),
+        ("archive", "reject", "changes_requested", "rejected", "system:enforce_deadlines"),
+        ("archive", "reject", "quarantined", "rejected", "system:enforce_deadlines"),
+    ],
+)
+def test_nobody_decides_against_an_open_effect(
+    press: Press, kind: str, action: str, state: str, to_state: str, actor: str
+) -> None:
+    """While bytes are moved the version stays where it is: whoever decides otherwise cancels the effect first."""
+    version_id = press.versions[state]
+    ((number,),) = press.raw.execute("SELECT round FROM versions WHERE version_id = ?", version_id)
+    decided = press.step(action, state, to_state, actor=actor, round=number + (action == "reopen"))
+    begun, cancelled = press.open(kind, version_id), press.close(kind, version_id, "cancelled")
+    assert press.attempt(decided) == ""
+    assert press.attempt(begun, decided) == "signoff: rule 7: an open effect must be done or cancelled first"
+    assert press.attempt(begun, cancelled, decided) == ""
+
+
 def test_effects_belong_to_a_version(press: Press) -> None:
     """None is opened for a version that does not exist."""
     row = {"effect_id": next(_ids), "version_id": 4711, "kind": "publish", "sha256": "ff", "status": "open"}
