@@ -134,6 +134,7 @@ _HAPPENED: Final[Mapping[str, str]] = MappingProxyType(
         "finally": "was not decided in time and has ended",
         "decided": "was decided",
         "changes_requested": "needs changes",
+        "roster_short": "has too few people who may decide",
     }
 )
 

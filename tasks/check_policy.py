@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from ledger.announce import announce_broken_policy
 from ledger.policy_store import record_check
 from ledger.roster import present_delegations, present_people
 from policies.claims import ClaimResult
+from policies.document import PolicyDocument
 from policies.policy_proof import ROSTER_CLAIMS, prove_policy, refuted
 from policies.roster import RosterDocument
 from tasks.errors import NoActivePolicy
@@ -40,7 +42,22 @@ def recheck_policy(resources: Resources, actor: str, flow_run_id: str | None = N
     if broken:
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
             record_check(tx, active.sha256, (str(one.claim) for one in broken), stories(broken))
+            announce_broken_policy(tx, owners_of(active.document), _announcement(active.document, broken))
     return PolicyRechecked(active.sha256, broken)
+
+
+def owners_of(policy: PolicyDocument) -> frozenset[str]:
+    """The groups that own something under a policy: its collections, and what it holds in quarantine."""
+    return frozenset((*(one.owner for one in policy.collections), policy.screening.quarantine.owner))
+
+
+def _announcement(policy: PolicyDocument, broken: tuple[ClaimResult, ...]) -> str:
+    """What owners are told: the claims, and no person's part in them."""
+    says = " ".join(one.claim.says for one in broken)
+    return (
+        f"With the people there are now, the policy {policy.name} does not keep what it did: {says} "
+        "`signoff policy check` says why."
+    )
 
 
 def roster_in_ledger(resources: Resources, connection: sa.Connection) -> RosterDocument | None:

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from ledger.eligibility import EligibilityChange, change_eligibility, compare_with_roster, undecided_gates
+from ledger.announce import announce_shortages, unannounced_shortages
+from ledger.eligibility import (
+    EligibilityChange,
+    UndecidedGate,
+    change_eligibility,
+    compare_with_roster,
+    undecided_gates,
+)
 from ledger.rounds import close_round
 from policies.errors import PolicyInvalid
 from tasks.check_rights import collection_of
@@ -26,7 +33,8 @@ class RosterFollowed:
 def follow_roster(resources: Resources, actor: str, flow_run_id: str | None = None) -> RosterFollowed:
     """Revoke who left the groups of a stage, add people where a quorum is out of reach, and ask those reviews again.
 
-    Gates whose policy is refused today stay as they are; `fire_rungs` tells which.
+    Gates whose policy is refused today stay as they are; `fire_rungs` tells which. Of a gate that too few people may
+    decide even so, the owners of its collection are told, once.
 
     Run twice, it changes nothing the second time. Prefect is not asked: the next sweep parks the new rounds.
     """
@@ -41,7 +49,23 @@ def follow_roster(resources: Resources, actor: str, flow_run_id: str | None = No
             rounds = {(one.gate.review_id, one.gate.review_round) for one in changed if one.added}
             for review_id, number in sorted((a, b) for a, b in rounds if a is not None and b is not None):
                 close_round(tx, review_id, number, "replaced", _REASON)
+    _announce(resources, [one for one in changes if one.missing], actor, flow_run_id)
     return RosterFollowed(len(changed), tuple((one.gate.stage, one.gate.key) for one in changes if one.missing))
+
+
+def _announce(resources: Resources, short: list[EligibilityChange], actor: str, flow_run_id: str | None) -> None:
+    if not short:
+        return
+    owned = [(one.gate, _owner(resources, one.gate)) for one in short]
+    with resources.ledger.reading() as connection:
+        fresh = unannounced_shortages(connection, owned)
+    if fresh:
+        with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
+            announce_shortages(tx, fresh)
+
+
+def _owner(resources: Resources, gate: UndecidedGate) -> str:
+    return collection_of(resources.policy(gate.policy_sha256), gate.collection, gate.key).owner
 
 
 def _changes(resources: Resources, connection: sa.Connection) -> list[EligibilityChange]:

@@ -15,7 +15,7 @@ from ledger.policy_store import activate_policy, store_policy
 from ledger.schema import upgrade_ledger
 from ledger.screen import record_screenings
 from ledger.verify_records import verify_records
-from policies.document import load_policy
+from policies.document import load_policy, policy_sha256
 from policies.example_version import example_facts
 from policies.facts import FACTS_SCHEMA
 from policies.routing import route_versions
@@ -168,8 +168,8 @@ def test_the_first_policy_is_activated_alone_and_the_next_by_two(desk: Desk) -> 
     assert statuses == ["proposed", "proposed", "activated", "active"]
     assert [actor for actor, _ in desk.events("propose_policy")] == ["person:1"]
     assert desk.events("activate_policy") == [
-        ("operator:ann", {"by": "operator:ann", "seconded_by": None}),
-        ("person:2", {"by": "person:1", "seconded_by": "person:2"}),
+        ("operator:ann", {"by": "operator:ann", "seconded_by": None, "before": None}),
+        ("person:2", {"by": "person:1", "seconded_by": "person:2", "before": policy_sha256(SOUND)}),
     ]
     resources = desk.resources()
     with resources.ledger.reading() as connection:
@@ -227,7 +227,7 @@ def test_a_refuted_policy_is_not_activated(desk: Desk) -> None:
 
 
 def test_a_roster_that_breaks_the_policy_is_recorded(desk: Desk) -> None:
-    """When people leave, the active policy is proved again, and what broke becomes an event."""
+    """When people leave, the active policy is proved again; what broke becomes an event, and its owners are told."""
     assert desk.say("activate", str(desk.folder / "policy.yaml"), "--as", "ann").code == 0
     resources = desk.resources()
     found = recheck_policy(resources, "operator:up")
@@ -241,6 +241,14 @@ def test_a_roster_that_breaks_the_policy_is_recorded(desk: Desk) -> None:
     ((actor, details),) = desk.events("policy_check_failed")
     assert (actor, details["refuted"]) == ("operator:up", ["people"])
     assert "has no such group" in details["stories"][0]
+    told = world.ask("SELECT handle, kind, body FROM notices JOIN people USING (person_id) ORDER BY handle")
+    assert [(handle, kind) for handle, kind, _ in told] == [
+        (handle, "policy_broken") for handle in ("dia", "eli", "fay", "gus")
+    ]
+    assert json.loads(told[0][2])["text"] == (
+        "With the people there are now, the policy catalogue does not keep what it did: Whatever waits has enough "
+        "people who may decide, even if any one of them is away. `signoff policy check` says why."
+    )
 
 
 def test_a_routing_is_explained_as_it_was_recorded(desk: Desk) -> None:
