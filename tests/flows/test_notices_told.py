@@ -1,0 +1,64 @@
+"""People are told of their reviews by the deployed flow, and Prefect hears what happened to each as events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from flows.send_notices import send_notices
+from ledger.review_news import ledger_id
+from tasks.tell_prefect import tell_prefect
+from tests.workplace import Workplace
+
+pytestmark = pytest.mark.stack
+
+KEPT_WITHIN_S = 60.0
+
+
+def events_of(workplace: Workplace, expected: int) -> list[Mapping[str, Any]]:
+    """The events that the server keeps of this ledger's reviews, in order; it writes them a little later."""
+    with workplace.resources.ledger.reading() as connection:
+        ledger = ledger_id(connection)
+    wanted = {
+        "event": {"prefix": ["signoff.review."]}, "resource": {"labels": {"signoff.ledger": [ledger]}}, "order": "ASC",
+    }  # fmt: skip
+    deadline = time.monotonic() + KEPT_WITHIN_S
+    while True:
+        found = workplace.stack.api.post("events/filter", {"filter": wanted, "limit": 50})["events"]
+        if len(found) >= expected or time.monotonic() > deadline:
+            return sorted(found, key=lambda one: int(one["resource"]["signoff.seq"]))
+        time.sleep(0.2)  # between two looks at what the server has written
+
+
+def test_prefect_hears_what_happened_to_reviews(workplace: Workplace) -> None:
+    """Opened, decided and closed, each once, with stage, collection and run; told again, nothing is new."""
+    workplace.put("text/kept.txt", "The first words of a text that is kept.")
+    workplace.put("text/dropped.txt", "The words of a text that nobody will want to keep.")
+    workplace.ingest()
+    (row,) = workplace.reviews()
+    workplace.run(send_notices)
+    (opened,) = events_of(workplace, 1)
+    assert opened["event"] == "signoff.review.opened"
+    assert opened["resource"]["prefect.resource.id"] == f"signoff.review.{row['review']}"
+    assert [(one["prefect.resource.role"], one["prefect.resource.id"]) for one in opened["related"]] == [
+        ("stage", f"signoff.stage.{row['stage']}"),
+        ("collection", f"signoff.collection.{row['collection']}"),
+        ("flow-run", f"prefect.flow-run.{row['flow_run_id']}"),
+    ]
+    assert opened["payload"] == {
+        "review": row["review"], "round": 1, "stage": row["stage"], "collection": row["collection"],
+        "due_at": row["due_at"].isoformat(), "verdicts": {},
+    }  # fmt: skip
+    workplace.decide(row, exceptions={"dropped": "reject"})
+    assert tell_prefect(workplace.resources) == 2
+    found = events_of(workplace, 3)
+    assert [one["event"] for one in found] == [
+        "signoff.review.opened",
+        "signoff.review.decided",
+        "signoff.review.closed",
+    ]
+    assert found[1]["payload"]["verdicts"] == {"approve": 1, "reject": 1}
+    assert tell_prefect(workplace.resources) == 0
