@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -60,6 +60,11 @@ class ReviewedItem:
     basis: str
     findings: tuple[str, ...] = ()
     """In quarantine: codes of what a release overrides, by their names in the policy."""
+    step: int = 0
+    """Of its gate: 0 is the first; a later one opens when those before have passed."""
+    risk: float | None = None
+    inspected: Mapping[str, Any] = field(default_factory=dict)
+    """Everything that inspection found in the bytes."""
     held_because: str | None = None
     """In quarantine: what was found, in words. Sent back by a deadline: which."""
     asked: tuple[str, ...] = ()
@@ -209,6 +214,7 @@ def _items(connection: sa.Connection, review_ids: Sequence[int], purpose: str) -
         t.screenings.c.route,
         t.verdicts.c.margin,
         t.verdicts.c.second_label,
+        t.verdicts.c.risk,
         t.verdicts.c.abstained,
         t.clearances.c.reasons,
         t.clearances.c.digest,
@@ -261,6 +267,7 @@ def _gate_columns() -> list[sa.ColumnElement[Any]]:
         gates.c.gate_id,
         gates.c.round,
         gates.c.outcome,
+        gates.c.step,
         gates.c.quorum,
         approvals.label("approvals"),
         sa.null().label("held_because"),
@@ -275,6 +282,7 @@ def _held_columns() -> list[sa.ColumnElement[Any]]:
         held.c.version_id.label("gate_id"),
         events.c.round,
         sa.func.coalesce(held.c.outcome, sa.case((~still, "voided"))).label("outcome"),
+        sa.literal(0).label("step"),
         sa.literal(1).label("quorum"),
         sa.literal(0).label("approvals"),
         events.c.reason.label("held_because"),
@@ -322,6 +330,7 @@ def _item(row: Any, inspected: Any, asked: tuple[str, ...]) -> ReviewedItem:
         "clearance": row.clearance,
         "digest": row.digest,
     }
+    body = json.loads(inspected.body) if inspected else {}
     return ReviewedItem(
         position=row.position,
         gate_id=row.gate_id,
@@ -346,12 +355,15 @@ def _item(row: Any, inspected: Any, asked: tuple[str, ...]) -> ReviewedItem:
         clearance=row.clearance,
         reasons=tuple(json.loads(row.reasons)) if row.reasons else (),
         thumbnail=inspected.thumbnail if inspected else None,
-        text=json.loads(inspected.body).get("text") if inspected else None,
+        text=body.get("text"),
         custody_bucket=row.custody_bucket,
         custody_key=row.custody_key,
         custody_version=row.custody_version,
         basis=hashlib.sha256(canonical_json(basis)).hexdigest(),
         findings=tuple(json.loads(row.route).get("findings") or ()) if row.held_because else (),
+        step=row.step,
+        risk=row.risk,
+        inspected=body,
         held_because=row.held_because,
         asked=asked,
     )

@@ -6,7 +6,7 @@ from base64 import b64encode
 
 from policies.quantities import size_text
 from policies.review_sheet import Purpose, ReviewItem, ReviewSheet
-from policies.shown_text import markdown_link, markdown_text
+from policies.shown_text import cut_middle, markdown_link, markdown_text
 
 CELL_LIMIT = 32
 """Characters of an unbroken word in the table: the dialog of the UI is about 460 pixels wide."""
@@ -79,25 +79,34 @@ def _asset_lines(item: ReviewItem) -> list[str]:
     lines.append(markdown_text(f"{folder}/", CELL_LIMIT) if folder else "")
     lines.append(f"v{item.version_number} · {markdown_text(item.media_type, CELL_LIMIT)}")
     lines.append(size_text(item.size_bytes))
+    lines.append(markdown_text(item.measures))
     return [line for line in lines if line]
 
 
 def _finding_lines(item: ReviewItem, held_as: str) -> list[str]:
-    changed = [f"**changed: {markdown_text(item.changed_since, TEXT_LIMIT)}**"] if item.changed_since else []
-    rights = [
-        f"rights: **{markdown_text(item.clearance)}**",
-        *(markdown_text(text, TEXT_LIMIT) for text in item.reasons),
-    ]
-    held = [f"**{held_as}: {markdown_text(item.held_because, TEXT_LIMIT)}**"] if item.held_because else []
-    return [*held, *changed, _recognised(item), *rights]
+    approvals = [f"**{markdown_text(item.approvals)}**"] if item.approvals else []
+    rights = [f"rights: **{markdown_text(item.clearance)}**", *(_words(text) for text in item.reasons)]
+    held = [f"**{held_as}: {_words(item.held_because)}**"] if item.held_because else []
+    return [*held, *approvals, *_changed_lines(item), *_recognised(item), *rights]
 
 
-def _recognised(item: ReviewItem) -> str:
+def _changed_lines(item: ReviewItem) -> list[str]:
+    if item.changed_since is None:
+        return []
+    differences = [_words(line) for line in (*item.changes, *item.text_diff)]
+    return [f"**changed since {markdown_text(item.changed_since)}:**", *differences]
+
+
+def _recognised(item: ReviewItem) -> list[str]:
     if item.label is None:
-        return f"not recognised: {markdown_text(item.abstained, TEXT_LIMIT)}" if item.abstained else "not classified"
+        return [f"not recognised: {_words(item.abstained)}" if item.abstained else "not classified"]
     score = "" if item.score is None else f" {item.score:.2f}"
-    margin = "" if item.margin is None else f" (margin {item.margin:.2f})"
-    return f"**{markdown_text(item.label)}**{score}{margin}"
+    return [f"**{markdown_text(item.label)}**{score}", *(_words(doubt) for doubt in item.doubts)]
+
+
+def _words(text: str) -> str:
+    """Foreign words for a cell of the table, none of them longer than its width."""
+    return markdown_text(" ".join(cut_middle(word, CELL_LIMIT) for word in text.split()), TEXT_LIMIT)
 
 
 def _earlier_comments(sheet: ReviewSheet) -> str:

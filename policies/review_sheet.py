@@ -68,7 +68,8 @@ class ReviewItem:
     """One gate of the review with the version it decides on, as the reviewer is shown it.
 
     `position` is the number on the contact sheet, `score` and `margin` are 0 to 1, `link` opens the original,
-    `basis` is the hash of what was shown, `changed_since` says what changed since an earlier round.
+    `basis` is the hash of what was shown, `changed_since` says which version it is compared with, `changes` and
+    `text_diff` what differs, `doubts` what the machine was unsure of, `measures` how large or long it is.
     """
 
     position: int
@@ -90,6 +91,12 @@ class ReviewItem:
     earlier_comments: tuple[str, ...] = ()
     held_because: str | None = None
     """In quarantine: what was found. Sent back by a deadline: which."""
+    approvals: str | None = None
+    """Where more than one is needed: how many there are."""
+    changes: tuple[str, ...] = ()
+    text_diff: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    measures: str = ""
 
     @property
     def choice(self) -> str:

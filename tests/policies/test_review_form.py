@@ -123,7 +123,19 @@ def test_the_description_shows_what_was_found() -> None:
         round=2,
         reason="hero.jpg changed",
         previous_run_url="http://prefect/runs/1",
-        items=(replace(HERO, changed_since="clearance", earlier_comments=("lea: crop *tighter*",)), CLIP),
+        items=(
+            replace(
+                HERO,
+                approvals="needs 2 approvals, has 1",
+                changed_since="v1, sent back for changes",
+                changes=("size: 2.4 MiB → 900 bytes",),
+                text_diff=("− old|line", f"+ {'x' * 90}"),
+                doubts=("unsure: nearly as likely other (0.56)",),
+                measures="1,600 × 1,200 px",
+                earlier_comments=("brand, v1: crop *tighter*",),
+            ),
+            CLIP,
+        ),
         contact_sheet=b"\xff\xd8jpeg",
     )
     assert form_description(again).splitlines() == [
@@ -139,13 +151,15 @@ def test_the_description_shows_what_was_found() -> None:
         "| # | asset | findings |",
         "|---:|---|---|",
         r"| 1 | **hero\.jpg** · [open](<https://files.example/hero.jpg?X-Sig=a&Y=1>)<br>campaigns\/spring\/<br>"
-        r"v2 · image\/jpeg<br>2.4 MiB | **changed: clearance**<br>**portrait** 0.87 (margin 0.31)<br>"
+        r"v2 · image\/jpeg<br>2.4 MiB<br>1\,600 × 1\,200 px | **needs 2 approvals\, has 1**<br>"
+        r"**changed since v1\, sent back for changes:**<br>size\: 2\.4 MiB → 900 bytes<br>− old\|line<br>"
+        r"\+ xxxxxxxxxxxxxxxx…xxxxxxxxxxxxxxx<br>**portrait** 0.87<br>unsure\: nearly as likely other \(0\.56\)<br>"
         r"rights: **restricted**<br>no model release<br>credit line missing |",
         r"| 2 | **clip\.mp4**<br>v1 · video\/mp4<br>900 bytes | not recognised: no text<br>rights: **cleared** |",
         "",
         "**Said before**",
         "",
-        r"- **1** lea\: crop \*tighter\*",
+        r"- **1** brand\, v1\: crop \*tighter\*",
     ]
 
 
