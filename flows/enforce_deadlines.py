@@ -7,6 +7,7 @@ from prefect import flow, get_run_logger, runtime
 from flows.steps import step
 from tasks.errors import PinnedPolicyRefused
 from tasks.fire_rungs import fire_rungs
+from tasks.follow_absences import follow_absences
 from tasks.follow_roster import follow_roster
 from tasks.open_reviews import bundle_reviews
 from tasks.park_reviews import park_reviews
@@ -29,6 +30,7 @@ def enforce_deadlines() -> None:
     followed = step(follow_roster, "follow-roster")(resources, ACTOR, run_id)
     for stage, key in followed.short:
         logger.warning("%s: too few people may decide at stage %s; add some to its group in the roster", key, stage)
+    absent = step(follow_absences, "follow-absences")(resources, ACTOR, run_id)
     lost = step(recover_reviews, "recover-reviews")(resources, ACTOR, run_id)
     fired = step(fire_rungs, "fire-rungs")(resources, ACTOR, run_id)
     for sha256, reason in fired.refused:
@@ -37,6 +39,7 @@ def enforce_deadlines() -> None:
     parked = step(park_reviews, "park-reviews")(resources, ACTOR, run_id)
     step(tag_runs, "tag-runs")(resources)
     logger.info("%d reminded, %d put before more people, %d ended", fired.reminded, fired.escalated, fired.ended)
+    logger.info("%d gates followed who is away", absent)
     logger.info("%d reviews had lost their run, %d opened, %d parked", lost, len(opened), len(parked))
     if fired.refused:
         raise PinnedPolicyRefused(fired.refused)

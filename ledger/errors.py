@@ -136,3 +136,7 @@ class StillInRoster(LedgerError):
     def __reduce__(self) -> tuple[type[StillInRoster], tuple[str, Path]]:
         """Survive the way from one process to another."""
         return (type(self), (self.handle, self.roster))
+
+
+class DelegationRefused(LedgerError):
+    """A part cannot be handed over like this, or there is nothing to take back. The message says why and what to do."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from ledger.delegations import stand_in_at_new_gates
 from ledger.eligibility import group_members
 from ledger.held import HeldVersion, held_without_review, open_held_reviews
 from ledger.reviews import count_gates_without_review, gates_without_review, open_reviews
@@ -28,6 +29,7 @@ def bundle_reviews(
         if count_gates_without_review(connection) == 0 and (only_full or not held_without_review(connection)):
             return []
     with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
+        stand_in_at_new_gates(tx)
         gates = gates_without_review(tx.connection)  # under the lock: two sweeps may run at once
         pinned = {one.policy_sha256 for one in gates}
         sizes = {sha256: resources.policy(sha256).approval.review_size for sha256 in pinned}

@@ -1,0 +1,43 @@
+"""Keep open gates in step with absences: who stands in may decide from the first moment of an absence to its last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ledger.delegations import StandInChange, change_stand_ins, compare_with_absences
+from ledger.eligibility import undecided_gates
+from ledger.rounds import close_round
+from ledger.transaction import Transaction
+from tasks.resources import Resources
+
+_BEGUN: Final = "Somebody who may decide here is away, and another person stands in."
+_ENDED: Final = "The time in which somebody stood in for another is over."
+
+
+def follow_absences(resources: Resources, actor: str, flow_run_id: str | None = None) -> int:
+    """Let those decide who stand in now, and no more those whose time is over; returns at how many gates that changed.
+
+    All by the injected clock. Their reviews are asked again, with the people that there are now, unless an answer was
+    taken meanwhile. Run twice, it changes nothing the second time; Prefect is not asked: the next sweep parks them.
+    """
+    now = resources.clock.now()
+    with resources.ledger.reading() as connection:
+        if not compare_with_absences(connection, undecided_gates(connection), now):
+            return 0
+    with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
+        changes = compare_with_absences(tx.connection, undecided_gates(tx.connection), now)  # again, under the lock
+        change_stand_ins(tx, changes)
+        _ask_again(tx, changes)
+    return len(changes)
+
+
+def _ask_again(tx: Transaction, changes: Sequence[StandInChange]) -> None:
+    reasons: dict[tuple[int, int], str] = {}
+    for one in changes:
+        gate = one.gate
+        if gate.review_id is not None and gate.review_round is not None:
+            place = gate.review_id, gate.review_round
+            reasons[place] = _BEGUN if one.added else reasons.get(place, _ENDED)
+    for (review_id, number), reason in sorted(reasons.items()):
+        close_round(tx, review_id, number, "replaced", reason)
