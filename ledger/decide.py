@@ -11,7 +11,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from ledger import tables
-from ledger.delegations import stands_in
 from ledger.effects import open_effects
 from ledger.gates import open_next_step
 from ledger.review import Review, ReviewedItem, eligible_pairs, load_review
@@ -19,6 +18,7 @@ from ledger.transaction import Draft, Transaction
 from ledger.transitions import Move, move, void_open_gates
 from policies.lifecycle import Action, State
 
+_UNSIGNED = "this stage wants a signature, which the answer does not carry"
 _OUTCOME = {"approve": "passed", "request_changes": "changes_requested", "reject": "rejected"}
 
 
@@ -45,11 +45,20 @@ class Decided:
 
 
 def decide(
-    tx: Transaction, review_id: int, round_number: int, person_id: int, on_behalf_of: int, ballots: Sequence[Ballot]
+    tx: Transaction,
+    review_id: int,
+    round_number: int,
+    person_id: int,
+    on_behalf_of: int,
+    ballots: Sequence[Ballot],
+    *,
+    signed_step: int | None = None,
 ) -> Decided:
     """Record one person's ballots of one parked round and take the steps they lead to, in this transaction.
 
-    `on_behalf_of` is whose part it is: the person's own, or that of somebody who delegated it.
+    `on_behalf_of` is whose part it is: the person's own, or that of somebody who delegated it. `signed_step` is the
+    time step of the code that `ledger.signatures.sign` used up for this review in this transaction (the database looks
+    for it); None: declared, not authenticated, which is refused where the stage wants a signature.
 
     A ballot counts if the gate is open, the person is eligible, and what was shown (the basis) is still so; on a gate
     that closed meanwhile it is kept as an opinion; otherwise it is refused with the reason. A negative verdict closes
@@ -59,8 +68,8 @@ def decide(
     review = load_review(tx.connection, review_id, round_number)
     items = {item.gate_id: item for item in review.items}
     barred = _barred(tx.connection, list(items), {person_id, on_behalf_of}, (person_id, on_behalf_of))
-    if on_behalf_of != person_id and not stands_in(tx.connection, person_id, on_behalf_of, tx.origin.at):
-        barred |= dict.fromkeys(items, "this person does not stand in for the other now")
+    if signed_step is None:
+        barred |= {item.gate_id: _UNSIGNED for item in review.items if item.signature != "none"}
     counted: list[Ballot] = []
     opinions: list[Ballot] = []
     refused: dict[int, str] = {}
@@ -74,8 +83,9 @@ def decide(
             counted.append(ballot)
         else:
             opinions.append(ballot)
-    _record(tx, review, person_id, on_behalf_of, items, counted, counted_now=True)
-    _record(tx, review, person_id, on_behalf_of, items, opinions, counted_now=False)
+    signer = (person_id, on_behalf_of, signed_step)
+    _record(tx, review, signer, items, counted, counted_now=True)
+    _record(tx, review, signer, items, opinions, counted_now=False)
     approved, turned_down = _settle(tx, items, counted)
     return Decided(
         counted=tuple(one.gate_id for one in counted),
@@ -86,9 +96,14 @@ def decide(
     )
 
 
-def note_attempt(tx: Transaction, review_id: int, round_number: int, reason: str) -> None:
-    """Audit a resume that decided nothing: no form, a wrong one, a stale round."""
-    tx.append([Draft("refuse_answer", reason=reason, details={"review": review_id, "round": round_number})])
+def note_attempt(
+    tx: Transaction, review_id: int, round_number: int, reason: str, *, person_id: int | None = None
+) -> None:
+    """Audit a resume that decided nothing: no form, a wrong one, a stale round, a code of `person_id` that is wrong."""
+    details = {"review": review_id, "round": round_number}
+    if person_id is not None:
+        details["person"] = person_id
+    tx.append([Draft("refuse_answer", reason=reason, details=details)])
 
 
 def mark_answered(tx: Transaction, review_id: int, round_number: int) -> bool:
@@ -115,12 +130,9 @@ def _barred(
     connection: sa.Connection, gate_ids: Collection[int], acting: Collection[int], pair: tuple[int, int]
 ) -> dict[int, str]:
     """Gate id → why this (person, principal) may not decide there; the triggers would refuse the whole answer."""
-    gates, decisions = tables.gates, tables.decisions
+    decisions = tables.decisions
     eligible = eligible_pairs(connection, gate_ids)
     barred = {gate: "this person may not decide here" for gate in gate_ids if pair not in eligible.get(gate, ())}
-    signed = sa.select(gates.c.gate_id).where(gates.c.gate_id.in_(gate_ids), gates.c.signature != "none")
-    for gate_id in connection.scalars(signed):
-        barred[gate_id] = "this stage wants a signature, which the answer does not carry"
     for gate_id in _submitted_by(connection, gate_ids, acting):
         barred[gate_id] = "four eyes: who submitted an asset does not decide on it"
     counted = sa.select(decisions).where(decisions.c.gate_id.in_(gate_ids), decisions.c.counted)
@@ -155,13 +167,13 @@ def _submitted_by(connection: sa.Connection, gate_ids: Collection[int], people: 
 def _record(
     tx: Transaction,
     review: Review,
-    person_id: int,
-    on_behalf_of: int,
+    signer: tuple[int, int, int | None],
     items: Mapping[int, ReviewedItem],
     ballots: Sequence[Ballot],
     *,
     counted_now: bool,
 ) -> None:
+    person_id, on_behalf_of, signed_step = signer
     notes = {one.gate_id: write_note(tx, one.comment) for one in ballots if one.comment}
     decision_ids = tx.number(tables.decisions, len(ballots))
     tx.insert(
@@ -174,7 +186,7 @@ def _record(
                 "on_behalf_of": on_behalf_of,
                 "verdict": one.verdict,
                 "counted": counted_now,
-                "signature": "none",
+                "signature": "none" if signed_step is None else "totp",
                 "sha256": items[one.gate_id].sha256,
                 "basis": review.basis.get(str(one.gate_id), items[one.gate_id].basis),
                 "note_id": notes[one.gate_id][0] if one.gate_id in notes else None,
@@ -198,12 +210,19 @@ def _record(
                 "counted": counted_now,
                 "on_behalf_of": on_behalf_of,
                 "sha256": items[one.gate_id].sha256,
-                "signature": "none: declared, not authenticated",
+                **signature_details(signed_step),
                 "comment_hash": notes[one.gate_id][1] if one.gate_id in notes else None,
             },
         )
         for one in ballots
     )
+
+
+def signature_details(signed_step: int | None) -> dict[str, Any]:
+    """What an event tells of how a decision was signed: by the code of a time step, or not at all."""
+    if signed_step is None:
+        return {"signature": "none: declared, not authenticated"}
+    return {"signature": "totp: authenticated by a code", "signed_step": signed_step}
 
 
 def write_note(tx: Transaction, comment: str) -> tuple[int, str]:

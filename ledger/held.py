@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ledger import tables
-from ledger.decide import Ballot, Decided, write_note
+from ledger.decide import Ballot, Decided, signature_details, write_note
 from ledger.review import CHANGES, QUARANTINE, Review, ReviewedItem
 from ledger.rounds import first_round
 from ledger.transaction import Draft, Transaction, batches
@@ -132,7 +132,9 @@ def open_held_reviews(tx: Transaction, groups: Sequence[tuple[str, datetime, Seq
     return list(ids)
 
 
-def decide_held(tx: Transaction, review: Review, person_id: int, ballots: Sequence[Ballot]) -> Decided:
+def decide_held(
+    tx: Transaction, review: Review, person_id: int, ballots: Sequence[Ballot], *, signed_step: int | None = None
+) -> Decided:
     """Record what a person says of versions that wait by themselves, each with its reason, and move them.
 
     What is held is `release`d or `reject`ed by its owner group: a release names the findings that it overrides, those
@@ -156,8 +158,9 @@ def decide_held(tx: Transaction, review: Review, person_id: int, ballots: Sequen
             counted.append(ballot)
         else:
             opinions.append(ballot)
-    _keep_opinions(tx, review, person_id, [items[one.gate_id] for one in opinions], opinions)
-    _carry_out(tx, review, person_id, [items[one.gate_id] for one in counted], counted)
+    signer = (person_id, signed_step)
+    _keep_opinions(tx, review, signer, [items[one.gate_id] for one in opinions], opinions)
+    _carry_out(tx, review, signer, [items[one.gate_id] for one in counted], counted)
     return Decided(
         counted=tuple(one.gate_id for one in counted),
         opinions=tuple(one.gate_id for one in opinions),
@@ -216,12 +219,12 @@ def _overtaken(connection: sa.Connection, version_ids: Sequence[int]) -> frozens
 def _carry_out(
     tx: Transaction,
     review: Review,
-    person_id: int,
+    signer: tuple[int, int | None],
     items: Sequence[ReviewedItem],
     ballots: Sequence[Ballot],
 ) -> None:
     held, asked = tables.review_versions, _ASKED[review.purpose]
-    hashes = _record(tx, review, person_id, items, ballots)
+    hashes = _record(tx, review, signer, items, ballots)
     cancel_open_effects(tx, (item.version_id for item in items), "decided by a person")  # one to archive it, at most
     moves = []
     for item, ballot, comment_hash in zip(items, ballots, hashes, strict=True):
@@ -238,8 +241,8 @@ def _carry_out(
                 asked.state,
                 round=item.round,
                 reason=f"{'withdrawn' if ballot.verdict == 'withdraw' else outcome} {asked.by}",
-                actor=f"person:{person_id}",
-                details={**_said(review, item, comment_hash), **overrides},
+                actor=f"person:{signer[0]}",
+                details={**_said(review, item, comment_hash, signer[1]), **overrides},
             )
         )
     move(tx, moves)
@@ -248,20 +251,20 @@ def _carry_out(
 def _keep_opinions(
     tx: Transaction,
     review: Review,
-    person_id: int,
+    signer: tuple[int, int | None],
     items: Sequence[ReviewedItem],
     ballots: Sequence[Ballot],
 ) -> None:
     """Keep what was said after the outcome, with an event that changes nothing."""
-    hashes = _record(tx, review, person_id, items, ballots)
+    hashes = _record(tx, review, signer, items, ballots)
     tx.append(
         Draft(
             "say_of_held",
             version_id=item.version_id,
             round=item.round,
-            actor=f"person:{person_id}",
+            actor=f"person:{signer[0]}",
             details={
-                **_said(review, item, comment_hash),
+                **_said(review, item, comment_hash, signer[1]),
                 "verdict": _RECORDED.get(ballot.verdict, ballot.verdict),
             },
         )
@@ -272,7 +275,7 @@ def _keep_opinions(
 def _record(
     tx: Transaction,
     review: Review,
-    person_id: int,
+    signer: tuple[int, int | None],
     items: Sequence[ReviewedItem],
     ballots: Sequence[Ballot],
 ) -> list[str]:
@@ -286,10 +289,10 @@ def _record(
                 "decision_id": decision_id,
                 "review_id": review.review_id,
                 "version_id": item.version_id,
-                "person_id": person_id,
+                "person_id": signer[0],
                 "verdict": _RECORDED.get(ballot.verdict, ballot.verdict),
                 "counted": item.is_open,
-                "signature": "none",
+                "signature": "none" if signer[1] is None else "totp",
                 "sha256": item.sha256,
                 "basis": review.basis.get(str(item.gate_id), item.basis),
                 "note_id": note_id,
@@ -301,12 +304,12 @@ def _record(
     return [comment_hash for _, comment_hash in notes]
 
 
-def _said(review: Review, item: ReviewedItem, comment_hash: str) -> dict[str, Any]:
+def _said(review: Review, item: ReviewedItem, comment_hash: str, signed_step: int | None) -> dict[str, Any]:
     return {
         "review": review.review_id,
         "review_round": review.round,
         "sha256": item.sha256,
-        "signature": "none: declared, not authenticated",
+        **signature_details(signed_step),
         "comment_hash": comment_hash,
         "counted": item.is_open,
     }

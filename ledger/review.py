@@ -67,6 +67,8 @@ class ReviewedItem:
     """Everything that inspection found in the bytes."""
     held_because: str | None = None
     """In quarantine: what was found, in words. Sent back by a deadline: which."""
+    signature: str = "none"
+    """What a decision is signed with here: `totp`, a code of the person's authenticator, or `none`."""
     asked: tuple[str, ...] = ()
     """Sent back: what the deciding reviewers said, in their words, oldest first."""
 
@@ -270,6 +272,7 @@ def _gate_columns() -> list[sa.ColumnElement[Any]]:
         gates.c.step,
         gates.c.quorum,
         approvals.label("approvals"),
+        gates.c.signature,
         sa.null().label("held_because"),
     ]
 
@@ -285,6 +288,7 @@ def _held_columns() -> list[sa.ColumnElement[Any]]:
         sa.literal(0).label("step"),
         sa.literal(1).label("quorum"),
         sa.literal(0).label("approvals"),
+        sa.literal("none").label("signature"),
         events.c.reason.label("held_because"),
     ]
 
@@ -365,6 +369,7 @@ def _item(row: Any, inspected: Any, asked: tuple[str, ...]) -> ReviewedItem:
         risk=row.risk,
         inspected=body,
         held_because=row.held_because,
+        signature=row.signature,
         asked=asked,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection as Values
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, PrivateAttr, StrictBool, StrictInt, StringConstraints
 
@@ -28,6 +28,8 @@ PredicateText = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 Kind = Literal["image", "document", "text", "video", "audio", "other"]
 Blocking = Literal["conflict", "restricted", "embargoed", "expired", "unknown", "expiring"]
 Signature = Literal["none", "totp"]
+SIGNATURES: Final = ("none", "totp")
+"""What an installation can check."""
 
 
 class IntendedUse(Section):
@@ -71,9 +73,13 @@ class Deadline(Section):
 
 
 class Quarantine(Section):
-    """Who looks at what was quarantined, and until when."""
+    """Who looks at what was quarantined, and until when; `signature` is what a release or a rejection is signed with.
+
+    It is `none` unless the policy says otherwise, so that a policy of an earlier release means what it meant.
+    """
 
     owner: Name
+    signature: Signature = "none"
     deadline: Deadline
 
 
@@ -202,7 +208,7 @@ def policy_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def load_policy(text: str, filename: str, *, signatures: Values[str] = ("none",)) -> PolicyDocument:
+def load_policy(text: str, filename: str, *, signatures: Values[str] = SIGNATURES) -> PolicyDocument:
     """The policy in `text`; raises `PolicyInvalid` with every problem if there is one.
 
     `filename` is only named in problems; nothing is opened. `signatures` are those that this installation can check:
@@ -215,7 +221,7 @@ def load_policy(text: str, filename: str, *, signatures: Values[str] = ("none",)
 
 
 def read_policy(
-    text: str, filename: str, *, signatures: Values[str] = ("none",)
+    text: str, filename: str, *, signatures: Values[str] = SIGNATURES
 ) -> tuple[PolicyDocument | None, list[Problem]]:
     """The policy in `text` as far as its shape allows, and every problem with it.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from policies.one_time_code import CODE_PATTERN, is_code
 from policies.review_page import form_description
 from policies.review_sheet import Decision, Reviewer, ReviewItem, ReviewSheet
 
@@ -28,6 +29,13 @@ COMMENT_LIMIT = 4_000
 """Characters of a comment."""
 
 _HYDRATED = "__prefect_kind"
+_CODE = {
+    "type": "string",
+    "title": "Code from your authenticator app",
+    "description": "Six digits. Type it last: it is good for half a minute, and once.",
+    "pattern": CODE_PATTERN,
+    "position": 4,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,8 @@ class Answer:
     person_id: int
     on_behalf_of: int
     decisions: tuple[GateDecision, ...]
+    code: str | None = field(default=None, repr=False)
+    """From the authenticator app, where the form asks for it; looked at and used up by the ledger, kept nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +127,9 @@ def form_schema(sheet: ReviewSheet) -> dict[str, Any]:
                 "maxItems": len(sheet.items),
                 "position": 3,
             },
+            **({"code": _CODE} if sheet.signed else {}),
         },
-        "required": ["decision", "reviewer"],
+        "required": ["decision", "reviewer", *(["code"] if sheet.signed else [])],
         "additionalProperties": False,
         **_comment_where_needed(sheet),
         "x-signoff": {
@@ -152,13 +163,15 @@ def _comment_where_needed(sheet: ReviewSheet) -> dict[str, Any]:
 def _read_form(raw: Mapping[str, Any] | None, sheet: ReviewSheet) -> Answer:
     if raw is None:
         raise _Unreadable("", "The run was resumed without its form. Open the run, choose Resume and fill the form in.")
-    fields = _read_object("", raw, {"decision", "reviewer", "comment", "exceptions"})
+    asked = {"decision", "reviewer", "comment", "exceptions"} | ({"code"} if sheet.signed else set())
+    fields = _read_object("", raw, asked)
     decision, comment = _read_verdict("", fields, sheet)
     people = {reviewer.choice: reviewer for reviewer in sheet.reviewers}
     reviewer = _read_person(fields.get("reviewer"), people)
     exceptions = _read_exceptions(fields.get("exceptions"), sheet)
     decisions = [GateDecision(item.gate_id, *exceptions.get(item.choice, (decision, comment))) for item in sheet.items]
-    return Answer(reviewer.person_id, reviewer.principal_id, tuple(decisions))
+    code = _read_code(fields.get("code")) if sheet.signed else None
+    return Answer(reviewer.person_id, reviewer.principal_id, tuple(decisions), code)
 
 
 def _read_exceptions(value: Any, sheet: ReviewSheet) -> dict[str, tuple[Decision, str | None]]:
@@ -210,6 +223,14 @@ def _read_person(value: Any, people: Mapping[str, Reviewer]) -> Reviewer:
         return people[value]
     found = "missing" if value is None else "nobody of this form" if isinstance(value, str) else _kind(value)
     raise _Unreadable("reviewer", f"reviewer is {found}: choose yourself from the list of the form.")
+
+
+def _read_code(value: Any) -> str:
+    """What was found is never quoted: a refusal stands on top of the next form, which others read."""
+    if isinstance(value, str) and is_code(value):
+        return value
+    found = "missing" if value is None else "not six digits" if isinstance(value, str) else _kind(value)
+    raise _Unreadable("code", f"code is {found}: type the six digits that your authenticator app shows.")
 
 
 def _read_choice(field: str, value: Any, choices: list[str]) -> str:

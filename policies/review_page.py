@@ -22,6 +22,11 @@ _ASKED = {
     "at instead, and this review ends by itself. *reopen*: it is right as it is, and the reviewers are asked again; "
     "*withdraw*: it is given up and ends here. Say why.\n\n",
 }
+_DECLARED = "Who you are is declared, not authenticated: choose yourself only."
+_AUTHENTICATED = (
+    "**Who you are is authenticated** by the code of your authenticator app: type it last. None yet? "
+    "`signoff people enrol` with your handle gives one."
+)
 _HEAD = "| # | asset | findings |\n|---:|---|---|"
 
 
@@ -51,7 +56,7 @@ def _heading(sheet: ReviewSheet) -> str:
     return (
         f"**{assets}** of {collection}, {where}, policy {policy}{due}.\n\n"
         f"{asked}One decision is for every asset; what differs goes under *exceptions*. "
-        "Who you are is declared, not authenticated: choose yourself only. "
+        f"{_AUTHENTICATED if sheet.signed else _DECLARED} "
         "Links open in this tab: hold Ctrl or Cmd to keep the form."
     )
 

@@ -121,6 +121,8 @@ class ReviewSheet:
     items: tuple[ReviewItem, ...]
     contact_sheet: bytes | None = None
     purpose: Purpose = Purpose.GATE
+    signed: bool = False
+    """Whether an answer needs a code from the authenticator app of its person."""
 
     @property
     def quarantine(self) -> bool:

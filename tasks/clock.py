@@ -20,6 +20,10 @@ class Clock(Protocol):
         """Return the present instant, aware and in UTC."""
         ...
 
+    def shown_at(self, instant: datetime) -> datetime:
+        """Return what this clock showed when that of the machines was at `instant` (aware; the result in UTC)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SystemClock:
@@ -28,6 +32,10 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the machine's time in UTC."""
         return datetime.now(UTC)
+
+    def shown_at(self, instant: datetime) -> datetime:
+        """Return `instant` in UTC."""
+        return instant.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,11 @@ class FrozenClock:
         """Return `at`."""
         return self.at
 
+    def shown_at(self, instant: datetime) -> datetime:
+        """Return `at`, whenever it was."""
+        del instant
+        return self.at
+
 
 @dataclass(frozen=True, slots=True)
 class OffsetClock:
@@ -50,6 +63,10 @@ class OffsetClock:
     def now(self) -> datetime:
         """Return the machine's time plus the offset, in UTC."""
         return datetime.now(UTC) + self.offset
+
+    def shown_at(self, instant: datetime) -> datetime:
+        """Return `instant` plus the offset, in UTC."""
+        return instant.astimezone(UTC) + self.offset
 
 
 def clock_from(text: str) -> Clock:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from ledger.review import EligiblePerson, Review, ReviewedItem
+from ledger.review import QUARANTINE, EligiblePerson, Review, ReviewedItem
 from ledger.review_before import Past, SeenBefore
 from policies.calendars import due_at
 from policies.document import PolicyDocument
@@ -45,7 +45,15 @@ def draw_review(resources: Resources, review: Review, *, pictures: bool = True) 
         items=tuple(_item(resources, item, past.get(item.version_id, NOTHING), timezone, pictures) for item in items),
         contact_sheet=_contact_sheet(resources, items, past) if pictures else None,
         purpose=Purpose(review.purpose),
+        signed=wants_code(review, policy),
     )
+
+
+def wants_code(review: Review, policy: PolicyDocument) -> bool:
+    """Whether an answer to this review needs a code: its gates say so, or, for what is held, its policy."""
+    if review.purpose == QUARANTINE:
+        return policy.screening.quarantine.signature == "totp"
+    return any(item.signature == "totp" for item in review.items)
 
 
 def due_of(resources: Resources, review: Review, policy: PolicyDocument) -> datetime:

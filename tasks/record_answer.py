@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ledger.decide import Ballot, Decided, decide, mark_answered, note_attempt
 from ledger.errors import StaleVersion
 from ledger.held import decide_held
 from ledger.review import Review, load_review
 from ledger.rounds import close_round, mark_parked, parking_of_run, parkings_to_do
+from ledger.signatures import NotSigned
 from ledger.transaction import Transaction
 from policies.review_form import Answer, read_answer
 from tasks.draw_review import draw_review, due_of
 from tasks.park_reviews import idempotency_key, parse_idempotency_key, shown_basis
 from tasks.park_run import delete_inputs, read_response, read_schema
 from tasks.resources import Resources
+from tasks.sign_answer import Given, carries_code, given_at, sign_answer
 
 ACTOR = "system:decide_review"
 
@@ -44,9 +45,10 @@ def record_answer(resources: Resources, flow_run_id: str) -> Recorded:
     if parking is None:
         return Recorded(None, "this run belongs to no review of this ledger; nothing was decided", Decided())
     raw = None if parking[2] == "answered" else read_response(resources.prefect, flow_run_id)
+    given = Given(raw, given_at(resources, flow_run_id) if carries_code(raw) else resources.clock.now())
     with resources.ledger.writing(resources.origin(ACTOR, flow_run_id)) as tx:
         # again, under the lock: its round may have ended since
-        recorded = _judge(tx, resources, parking_of_run(tx.connection, flow_run_id) or parking, raw)
+        recorded = _judge(tx, resources, parking_of_run(tx.connection, flow_run_id) or parking, given)
     delete_inputs(resources.prefect, flow_run_id)
     return recorded
 
@@ -78,39 +80,47 @@ def _mark_early(resources: Resources, flow_run_id: str) -> tuple[int, int, str] 
     return _parking_of(resources, flow_run_id)
 
 
-def _judge(tx: Transaction, resources: Resources, parking: tuple[int, int, str], raw: Any) -> Recorded:
+def _judge(tx: Transaction, resources: Resources, parking: tuple[int, int, str], given: Given) -> Recorded:
     review_id, round_number, status = parking
     if status == "parked":
-        recorded = _take(tx, resources, load_review(tx.connection, review_id, round_number), raw)
+        recorded = _take(tx, resources, load_review(tx.connection, review_id, round_number), given)
         again = close_round(tx, review_id, round_number, "answered", recorded.words)
         return replace(recorded, again=again)
-    if raw is not None and mark_answered(tx, review_id, round_number):
-        return _judge_late(tx, resources, review_id, round_number, raw)
+    if given.raw is not None and mark_answered(tx, review_id, round_number):
+        return _judge_late(tx, resources, review_id, round_number, given)
     note_attempt(tx, review_id, round_number, f"the round is {status} already")
     return Recorded(review_id, f"round {round_number} is {status} already; nothing was decided", Decided())
 
 
-def _judge_late(tx: Transaction, resources: Resources, review_id: int, round_number: int, raw: Any) -> Recorded:
+def _judge_late(tx: Transaction, resources: Resources, review_id: int, round_number: int, given: Given) -> Recorded:
     """Take the answer to a round that has ended; where it counts, the round that asks now is replaced by one more."""
-    recorded = _take(tx, resources, load_review(tx.connection, review_id, round_number), raw)
+    recorded = _take(tx, resources, load_review(tx.connection, review_id, round_number), given)
     present = load_review(tx.connection, review_id)
     if not recorded.decided.counted or present.status not in ("to_park", "parked"):
         return recorded
     return replace(recorded, again=close_round(tx, review_id, present.round, "replaced", recorded.words))
 
 
-def _take(tx: Transaction, resources: Resources, review: Review, raw: Any) -> Recorded:
+def _take(tx: Transaction, resources: Resources, review: Review, given: Given) -> Recorded:
     """Record what a form says, or audit why it says nothing."""
-    answer = read_answer(raw, draw_review(resources, review, pictures=False))
+    sheet = draw_review(resources, review, pictures=False)
+    answer = read_answer(given.raw, sheet)
     if not isinstance(answer, Answer):
         # the reason names people and may quote what was sent: it stays out of the chain
         note_attempt(tx, review.review_id, review.round, f"not acceptable: {answer.field or 'the form'}")
         return Recorded(review.review_id, f"The last answer was not accepted: {answer.reason}", Decided())
+    signed = sign_answer(tx, resources, review, answer, given.at) if sheet.signed else None
+    if isinstance(signed, NotSigned):
+        reason = f"not signed: {signed.flaw}"
+        note_attempt(tx, review.review_id, review.round, reason, person_id=answer.person_id)
+        return Recorded(review.review_id, f"The last answer was not accepted: {signed.words}", Decided())
+    step = None if signed is None else signed.step
     ballots = [Ballot(one.gate_id, str(one.decision), one.comment) for one in answer.decisions]
     if review.is_of_versions:
-        decided = decide_held(tx, review, answer.person_id, ballots)
+        decided = decide_held(tx, review, answer.person_id, ballots, signed_step=step)
     else:
-        decided = decide(tx, review.review_id, review.round, answer.person_id, answer.on_behalf_of, ballots)
+        whose = (answer.person_id, answer.on_behalf_of)
+        decided = decide(tx, review.review_id, review.round, *whose, ballots, signed_step=step)
     if decided.refused:
         note_attempt(tx, review.review_id, review.round, "; ".join(sorted(set(decided.refused.values()))))
     return Recorded(review.review_id, _words(review, answer, decided), decided)

@@ -191,3 +191,17 @@ def _reviewed(version_id: int, round_number: int, policy: str) -> Screened:
 
 def _automatic(version_id: int, round_number: int, policy: str) -> Screened:
     return Screened(version_id, round_number, policy, "image", "cleared", {}, "{}", "automatic", rule="routine")
+
+
+def sign_together(url: str, person_id: int, code: str, at: datetime, barrier: Barrier, results: Results) -> None:
+    """Wait for the others, give the same code, tell what came of it."""
+    from ledger.signatures import Signed, sign
+    from tests.ledger.signing_people import RING
+
+    def give(ledger: Ledger) -> str:
+        barrier.wait()
+        with ledger.writing(Origin("system:race", at)) as tx:
+            found = sign(tx, RING, person_id, code, at, "policy")
+        return "signed" if isinstance(found, Signed) else str(found.flaw)
+
+    _tell(results, url, give)

@@ -199,12 +199,21 @@ def test_names_stand_once(policy_text: str) -> None:
 
 @pytest.mark.parametrize("signature", ["signature: totp, ", ""])
 def test_signatures_that_nobody_can_check_are_refused(policy_text: str, signature: str) -> None:
-    """A stage that asks for a code, by name or by default, is refused until the installation can check codes."""
+    """A stage that asks for a code, by name or by default, is refused where an installation cannot check codes."""
     text = policy_text.replace("quorum: 1, signature: none,", f"quorum: 1, {signature}", 1)
-    (line, field, value, _), *others = _problems(text)
-    assert (line, field, others) == (17, "approval.stages[0].signature", [])
-    assert value.startswith("'totp'")
-    assert load_policy(text, "policy.yaml", signatures=("none", "totp")).approval.stages[0].signature == "totp"
+    with pytest.raises(PolicyInvalid) as raised:
+        load_policy(text, "policy.yaml", signatures=("none",))
+    (problem,) = raised.value.problems
+    assert (problem.line, problem.field) == (17, "approval.stages[0].signature")
+    assert problem.value.startswith("'totp'")
+    assert load_policy(text, "policy.yaml").approval.stages[0].signature == "totp"
+
+
+def test_the_quarantine_is_signed_where_the_policy_says_so(policy_text: str) -> None:
+    """Not by default: a policy that an earlier release stored means what it meant."""
+    assert load_policy(policy_text, "policy.yaml").screening.quarantine.signature == "none"
+    signed = policy_text.replace("quarantine: {", "quarantine: {signature: totp, ", 1)
+    assert load_policy(signed, "policy.yaml").screening.quarantine.signature == "totp"
 
 
 def test_all_faults_are_told_at_once(policy_text: str) -> None:
