@@ -93,6 +93,8 @@ def open_effects(
         Draft(
             "open_effect",
             version_id=row["version_id"],
+            round=present[row["version_id"]].round,
+            policy_sha256=present[row["version_id"]].policy_sha256,
             effect_id=row["effect_id"],
             reason=reason,
             rule=rule,
@@ -290,6 +292,7 @@ def complete_publications(tx: Transaction, carried: Sequence[Carried]) -> None:
                 Action.REPUBLISH if present[one.effect.version_id].state == State.WITHDRAWN else Action.PUBLISH,
                 State(present[one.effect.version_id].state),
                 effect_id=one.effect.effect_id,
+                rule=one.effect.rule,
                 details=one.result,
             )
             for one in carried
@@ -309,6 +312,7 @@ def complete_withdrawals(tx: Transaction, carried: Sequence[Carried]) -> None:
                 State.PUBLISHED,
                 reason=one.effect.reason,
                 effect_id=one.effect.effect_id,
+                rule=one.effect.rule,
                 details=one.result,
             )
             for one in carried
@@ -367,11 +371,15 @@ def note_failure(tx: Transaction, effect: Effect, error: str) -> None:
         return
     tx.connection.execute(effects.update().where(effects.c.effect_id == effect.effect_id).values(last_error=error))
     if row.last_error != error:
+        version = present_versions(tx.connection, [effect.version_id])[effect.version_id]
         tx.append(
             [
                 Draft(
                     "effect_failed",
                     effect.version_id,
+                    round=version.round,
+                    policy_sha256=version.policy_sha256,
+                    rule=row.rule,
                     effect_id=effect.effect_id,
                     reason=error,
                     details={"kind": effect.kind},

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ledger import tables
+from ledger.gates import told_people
 from ledger.transaction import Draft, Transaction, batches
 
 
@@ -18,6 +19,7 @@ class UndecidedGate:
 
     gate_id: int
     version_id: int
+    round: int
     key: str
     collection: str
     policy_sha256: str
@@ -31,13 +33,17 @@ class UndecidedGate:
 
 @dataclass(frozen=True, slots=True)
 class EligibilityChange:
-    """What the roster asks for at one gate; `missing` is how many people it lacks even then."""
+    """What the roster asks for at one gate; `missing` is how many people it lacks even then.
+
+    `before` are those who may decide for themselves until now.
+    """
 
     gate: UndecidedGate
     added: Mapping[int, str]
     """person id → `group` or `escalation`"""
     revoked: frozenset[int]
     missing: int
+    before: frozenset[int]
 
 
 def undecided_gates(connection: sa.Connection) -> list[UndecidedGate]:
@@ -47,6 +53,7 @@ def undecided_gates(connection: sa.Connection) -> list[UndecidedGate]:
         sa.select(
             t.gates.c.gate_id,
             t.gates.c.version_id,
+            t.gates.c.round,
             t.assets.c.key,
             t.versions.c.collection,
             t.versions.c.policy_sha256,
@@ -106,7 +113,7 @@ def compare_with_roster(
             if missing > len(wanted):
                 wanted |= dict.fromkeys(sorted(people - barred - wanted.keys()), via)
         if wanted or revoked or missing > 0:
-            changes.append(EligibilityChange(gate, wanted, revoked, max(0, missing - len(wanted))))
+            changes.append(EligibilityChange(gate, wanted, revoked, max(0, missing - len(wanted)), frozenset(present)))
     return changes
 
 
@@ -130,12 +137,25 @@ def change_eligibility(tx: Transaction, changes: Iterable[EligibilityChange]) ->
             .values(revoked_at=tx.origin.at)
         )
         if one.added or one.revoked:
-            details = {
-                "stage": one.gate.stage,
-                "added": [{"person": person, "via": via} for person, via in one.added.items()],
-                "revoked": sorted(one.revoked),
-            }
-            tx.append([Draft("change_eligibility", version_id=one.gate.version_id, details=details)])
+            tx.append([_told(one)])
+
+
+def _told(change: EligibilityChange) -> Draft:
+    gate = change.gate
+    details = {
+        "gate": gate.gate_id,
+        "stage": gate.stage,
+        "added": [{"person": person, "via": via} for person, via in change.added.items()],
+        "revoked": sorted(change.revoked),
+        "before": told_people(change.before),
+    }
+    return Draft(
+        "change_eligibility",
+        version_id=gate.version_id,
+        round=gate.round,
+        policy_sha256=gate.policy_sha256,
+        details=details,
+    )
 
 
 def group_members(connection: sa.Connection) -> tuple[dict[str, frozenset[int]], dict[str, frozenset[int]]]:

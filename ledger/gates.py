@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -12,6 +13,9 @@ from ledger import tables
 from ledger.transaction import Draft, Transaction, batches
 from ledger.transitions import Move, Present, move
 from policies.lifecycle import Action, State
+
+_MOST_TOLD: Final = 100
+"""People of a gate that its event names: each version has such an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +54,28 @@ def open_gates(tx: Transaction, routes: Sequence[Route], present: Mapping[int, P
     submitters = _members(tx, {v.submitter for v in present.values() if v.submitter})
     gate_rows: list[dict[str, Any]] = []
     eligible_rows: list[dict[str, Any]] = []
+    told: list[list[Mapping[str, Any]]] = []
     short: list[Draft] = []
     gate_ids = iter(tx.number(tables.gates, sum(len(route.gates) for route in routes)))
+    known: dict[tuple[GateTerms, str | None], tuple[dict[int, str], Mapping[str, Any]]] = {}
     for route in routes:
         version = present[route.version_id]
         first = min(one.step for one in route.gates)
-        excluded = submitters.get(version.submitter or "", frozenset())
+        told.append([])
         for terms in route.gates:
             gate_id = next(gate_ids)
             gate_rows.append(_gate_row(gate_id, route, terms, tx.origin.at if terms.step == first else None))
-            chosen = _eligible(terms, members, excluded if terms.four_eyes else frozenset())
+            submitter = version.submitter if terms.four_eyes else None
+            if (terms, submitter) not in known:
+                chosen = _eligible(terms, members, submitters.get(submitter or "", frozenset()))
+                known[terms, submitter] = chosen, _told_gate(terms, chosen)
+            chosen, told_gate = known[terms, submitter]
+            told[-1].append(told_gate)
             eligible_rows.extend(
                 _eligible_row(gate_id, person_id, via, tx.origin.at) for person_id, via in chosen.items()
             )
             if len(chosen) < terms.quorum:
-                short.append(_shortage(route, terms, len(chosen)))
+                short.append(_shortage(route, terms, len(chosen), version.policy_sha256))
     tx.insert(tables.gates, gate_rows)
     tx.insert(tables.gate_eligible, eligible_rows)
     move(
@@ -75,12 +86,9 @@ def open_gates(tx: Transaction, routes: Sequence[Route], present: Mapping[int, P
                 Action.OPEN_GATES,
                 State.SUBMITTED,
                 round=route.round,
-                details={
-                    **route.seen,
-                    "gates": [{"stage": one.stage, "step": one.step, "quorum": one.quorum} for one in route.gates],
-                },
+                details={**route.seen, "gates": gates},
             )
-            for route in routes
+            for route, gates in zip(routes, told, strict=True)
         ],
     )
     tx.append(short)
@@ -130,11 +138,35 @@ def _eligible(terms: GateTerms, members: Mapping[str, frozenset[int]], excluded:
     return chosen
 
 
-def _shortage(route: Route, terms: GateTerms, eligible: int) -> Draft:
+def told_people(people: Iterable[int]) -> list[int] | dict[str, Any]:
+    """People as an event tells them: by their ids, and where they are very many by their number and a digest.
+
+    >>> told_people({3, 1}), told_people(range(300))["count"]
+    ([1, 3], 300)
+    """
+    ids = sorted(people)
+    if len(ids) <= _MOST_TOLD:
+        return ids
+    return {"count": len(ids), "sha256": hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()}
+
+
+def _told_gate(terms: GateTerms, eligible: Iterable[int]) -> Mapping[str, Any]:
+    return {
+        "stage": terms.stage,
+        "step": terms.step,
+        "quorum": terms.quorum,
+        "four_eyes": terms.four_eyes,
+        "signature": terms.signature,
+        "eligible": told_people(eligible),
+    }
+
+
+def _shortage(route: Route, terms: GateTerms, eligible: int, policy_sha256: str) -> Draft:
     return Draft(
         "gate_cannot_pass",
         version_id=route.version_id,
         round=route.round,
+        policy_sha256=policy_sha256,
         reason=f"stage {terms.stage} needs {terms.quorum} approvals and has {eligible} eligible people",
         details={"stage": terms.stage, "reviewers": terms.reviewers, "owner": terms.owner},
     )

@@ -281,7 +281,13 @@ def _notify(tx: Transaction, firings: Sequence[Firing], people: Iterable[int]) -
 
 def _told(firing: Firing, action: str, **more: Any) -> Draft:
     wait = firing.wait
-    return Draft(action, version_id=wait.version_id, round=wait.round, details={**_details(firing), **more})
+    return Draft(
+        action,
+        version_id=wait.version_id,
+        round=wait.round,
+        policy_sha256=wait.policy_sha256,
+        details={**_details(firing), **more},
+    )
 
 
 def _details(firing: Firing) -> dict[str, Any]:

@@ -39,6 +39,7 @@ def activate_policy(tx: Transaction, sha256: str, activated_by: str, seconded_by
 
     The first activation of an empty ledger needs one actor, every later one a second (`RuleBroken` otherwise).
     """
+    before = active_policy(tx.connection)
     (activation_id,) = tx.number(tables.policy_activations)
     tx.insert(
         tables.policy_activations,
@@ -52,9 +53,8 @@ def activate_policy(tx: Transaction, sha256: str, activated_by: str, seconded_by
             }
         ],
     )
-    tx.append(
-        [Draft("activate_policy", policy_sha256=sha256, details={"by": activated_by, "seconded_by": seconded_by})]
-    )
+    details = {"by": activated_by, "seconded_by": seconded_by, "before": before.sha256 if before else None}
+    tx.append([Draft("activate_policy", policy_sha256=sha256, details=details)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,10 @@ class Move:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+_CANCELLED = (
+    *(tables.effects.c[name] for name in ("effect_id", "version_id", "kind", "rule")),
+    *(tables.versions.c[name] for name in ("round", "policy_sha256")),
+)
 _PRESENT = sa.select(*(tables.versions.c[name] for name in Present.__dataclass_fields__))
 
 
@@ -142,11 +146,11 @@ def supersede_older(tx: Transaction, version_ids: Iterable[int]) -> list[int]:
 
 def cancel_open_effects(tx: Transaction, version_ids: Iterable[int], reason: str) -> None:
     """Cancel the open effects of these versions and say why in the audit trail."""
-    effects = tables.effects
+    effects, versions = tables.effects, tables.versions
     for batch in batches(version_ids):
         is_open = sa.and_(effects.c.version_id.in_(batch), effects.c.status == "open")
         cancelled = tx.connection.execute(
-            sa.select(effects.c.effect_id, effects.c.version_id, effects.c.kind).where(is_open)
+            sa.select(*_CANCELLED).join(versions, versions.c.version_id == effects.c.version_id).where(is_open)
         ).all()
         if not cancelled:
             continue
@@ -155,6 +159,9 @@ def cancel_open_effects(tx: Transaction, version_ids: Iterable[int], reason: str
             Draft(
                 "effect_cancelled",
                 version_id=row.version_id,
+                round=row.round,
+                policy_sha256=row.policy_sha256,
+                rule=row.rule,
                 effect_id=row.effect_id,
                 reason=reason,
                 details={"kind": row.kind},

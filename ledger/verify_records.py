@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
 from ledger import tables
+from ledger.told_events import Mismatch, details_of, plain, side_by_side, streamed
+from ledger.verify_decisions import TOLD as TOLD_OF_DECISIONS
+from ledger.verify_decisions import decision_mismatches
+from ledger.verify_gates import gate_mismatches, rung_mismatches
 from policies.lifecycle import TRANSITIONS
 
-_AT_ONCE: Final = 2_000
-"""Rows that are in memory at a time."""
 _TOLD: Final = {
     "submit": ("bucket", "key", "number", "sha256", "size_bytes"),
-    "decide": ("stage", "on_behalf_of", "verdict", "counted", "sha256", "comment_hash"),
+    "decide": TOLD_OF_DECISIONS,
 }
 """What every event of an action tells in its details."""
 _QUESTIONS: Final[tuple[tuple[str, str, str], ...]] = (
@@ -114,15 +113,6 @@ _QUESTIONS: Final[tuple[tuple[str, str, str], ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """A record that the audit trail does not bear out. `key` is the row's, as text."""
-
-    table: str
-    key: str
-    reason: str
-
-
 def verify_records(connection: sa.Connection, limit: int = 100) -> list[Mismatch]:
     """What the records say that the events do not, at most `limit` mismatches. Ask once the chain itself holds."""
     return list(islice(_mismatches(connection), limit))
@@ -136,10 +126,11 @@ def _mismatches(connection: sa.Connection) -> Iterator[Mismatch]:
     for table, reason, sql in _QUESTIONS:
         for (key,) in connection.execute(sa.text(f"{sql} ORDER BY 1")):
             yield Mismatch(table, str(key), reason)
-    yield from _said(connection, "decisions", _RECORDED, _recorded, _told_decisions)
-    yield from _said(connection, "held_decisions", _HELD, _recorded_held, _told_held)
-    yield from _gates(connection)
-    yield from _rungs(connection)
+    yield from decision_mismatches(connection)
+    yield from gate_mismatches(connection)
+    yield from rung_mismatches(connection)
+    yield from _effects(connection)
+    yield from _activations(connection)
 
 
 def _lifecycle(connection: sa.Connection) -> Iterator[Mismatch]:
@@ -176,8 +167,8 @@ def _identities(connection: sa.Connection) -> Iterator[Mismatch]:
         .join(events, sa.and_(events.c.version_id == versions.c.version_id, events.c.action == "submit"), isouter=True)
         .order_by(versions.c.version_id)
     )
-    for row in _streamed(connection, query):
-        told = _details(row.body)
+    for row in streamed(connection, query):
+        told = details_of(row.body)
         for name in _TOLD["submit"]:
             if told.get(name) != getattr(row, name):
                 reason = f"its {name} is {getattr(row, name)!r}, submitted was {told.get(name)!r}"
@@ -189,180 +180,52 @@ def _told_nothing(connection: sa.Connection) -> Iterator[Mismatch]:
     events = tables.events
     for action, names in _TOLD.items():
         query = sa.select(events.c.seq, events.c.body).where(events.c.action == action)
-        for row in _streamed(connection, query.order_by(events.c.seq)):
-            if missing := [name for name in names if name not in _details(row.body)]:
+        for row in streamed(connection, query.order_by(events.c.seq)):
+            if missing := [name for name in names if name not in details_of(row.body)]:
                 yield Mismatch("events", str(row.seq), f"it does not tell {', '.join(missing)}")
 
 
-def _details(body: Any) -> dict[str, Any]:
-    """What an event tells beside its columns; nothing, where it cannot be read."""
-    try:
-        event = json.loads(body)
-    except (ValueError, TypeError):
-        return {}
-    details = event.get("details") if isinstance(event, dict) else None
-    return details if isinstance(details, dict) else {}
+def _effects(connection: sa.Connection) -> Iterator[Mismatch]:
+    """Each effect was opened by one event, for this version, of this kind and for these reasons."""
+    events, effects = tables.events, tables.effects
+    names = ("effect_id", "version_id", "reason", "rule")
+    told = sa.select(*(events.c[name] for name in names), events.c.body).where(events.c.action == "open_effect")
+    recorded = sa.select(*(effects.c[name] for name in names), effects.c.kind, effects.c.sha256)
+    for effect_id, (said, present) in side_by_side(
+        ("effect_id", streamed(connection, told.order_by(events.c.effect_id))),
+        ("effect_id", streamed(connection, recorded.order_by(effects.c.effect_id))),
+    ):
+        opened = [(*row[:4], details_of(row.body).get("kind"), details_of(row.body).get("sha256")) for row in said]
+        if not present:
+            yield Mismatch("effects", str(effect_id), "an event tells an effect that is not recorded")
+        elif opened != [tuple(row) for row in present]:
+            yield Mismatch("effects", str(effect_id), "no event tells that it was opened, or not like this")
 
 
-def _said(
-    connection: sa.Connection,
-    table: str,
-    query: sa.Select[Any],
-    recorded_by: Callable[[Any], tuple[Any, ...]],
-    told_by: Callable[[sa.Connection], Iterator[tuple[Any, ...]]],
-) -> Iterator[Mismatch]:
-    """Each decision was told by one event, and each comment is the one whose salted hash the event holds.
-
-    Only digests are kept in memory, some 150 bytes a decision.
-    """
-    forgotten = {_digest(recorded_by(row)) for row in _streamed(connection, query) if _is_erased(row)}
-    told: Counter[bytes] = Counter()
-    of_forgotten: dict[bytes, list[bytes]] = {}
-    for event in told_by(connection):
-        told[_digest(event)] += 1
-        if (key := _digest(event[:-1])) in forgotten:
-            of_forgotten.setdefault(key, []).append(_digest(event))
-    for row in _streamed(connection, query):
-        recorded = recorded_by(row)
-        found = _digest((*recorded, _comment_hash(row)))
-        if _is_erased(row):  # any hash will do
-            found = next((one for one in of_forgotten.get(_digest(recorded), ()) if told[one]), found)
-        if not told[found]:
-            yield Mismatch(table, str(row.decision_id), "no event tells this decision, or not with this comment")
-        told[found] -= 1
-    if any(count > 0 for count in told.values()):
-        for event in told_by(connection):
-            if told[_digest(event)] > 0:
-                told[_digest(event)] -= 1
-                said = " ".join(map(str, event[:-1]))
-                yield Mismatch(table, said, "an event tells a decision that is not recorded")
-
-
-def _gates(connection: sa.Connection) -> Iterator[Mismatch]:
-    """Each gate has the stage, step and quorum with which the event told that it was opened."""
-    events, gates = tables.events, tables.gates
-    told = set()
-    query = sa.select(events.c.version_id, events.c.round, events.c.body)
-    for row in _streamed(connection, query.where(events.c.action.in_(("open_gates", "review_again")))):
-        opened = _details(row.body).get("gates")
-        for one in opened if isinstance(opened, list) else ():
-            if isinstance(one, dict):
-                terms = (one.get("stage"), one.get("step"), one.get("quorum"))
-                told.add(_digest((row.version_id, row.round, *terms)))
-    columns = (gates.c.gate_id, gates.c.version_id, gates.c.round, gates.c.stage, gates.c.step, gates.c.quorum)
-    for row in _streamed(connection, sa.select(*columns).order_by(gates.c.gate_id)):
-        if _digest(tuple(row)[1:]) not in told:
-            yield Mismatch("gates", str(row.gate_id), "no event tells that it was opened with this step and quorum")
-
-
-def _rungs(connection: sa.Connection) -> Iterator[Mismatch]:
-    """Each reminder and escalation was told by an event; what a last rung ends, its gate and version say."""
-    events, rungs = tables.events, tables.rungs
-    told = set()
-    query = sa.select(
-        events.c.version_id, events.c.round, events.c.action, _plain(events.c.at).label("at"), events.c.body
+def _activations(connection: sa.Connection) -> Iterator[Mismatch]:
+    """Each activation of a policy was told by one event, in the same order, by the same people."""
+    events, table = tables.events, tables.policy_activations
+    query = sa.select(events.c.policy_sha256, plain(events.c.at), events.c.body).where(
+        events.c.action == "activate_policy"
     )
-    for row in _streamed(connection, query.where(events.c.action.in_(("remind", "escalate")))):
-        details = _details(row.body)
-        told.add(_digest((row.version_id, row.round, row.action, row.at, details.get("rung"), details.get("gate"))))
-    columns = (
-        rungs.c.version_id,
-        rungs.c.round,
-        rungs.c.kind,
-        _plain(rungs.c.fired_at),
-        rungs.c.number,
-        rungs.c.gate_id,
+    told, before = [], None
+    for sha256, at, body in streamed(connection, query.order_by(events.c.seq)):
+        details = details_of(body)
+        told.append((sha256, at, details.get("by"), details.get("seconded_by"), details.get("before", before)))
+        before = sha256
+    rows = sa.select(
+        table.c.activation_id,
+        table.c.policy_sha256,
+        plain(table.c.activated_at),
+        table.c.activated_by,
+        table.c.seconded_by,
     )
-    fired = sa.select(rungs.c.rung_id, *columns).where(rungs.c.kind != "finally").order_by(rungs.c.rung_id)
-    for row in _streamed(connection, fired):
-        if _digest(tuple(row)[1:]) not in told:
-            yield Mismatch("rungs", str(row.rung_id), "no event tells that it fired")
-
-
-def _plain(instant: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    return sa.type_coerce(instant, sa.BigInteger)
-
-
-def _told_decisions(connection: sa.Connection) -> Iterator[tuple[Any, ...]]:
-    events = tables.events
-    query = sa.select(events.c.version_id, events.c.round, events.c.actor, events.c.body)
-    for row in _streamed(connection, query.where(events.c.action == "decide")):
-        told = _details(row.body)
-        if all(name in told for name in _TOLD["decide"]):
-            yield (
-                row.version_id, row.round, told["stage"], row.actor, told["on_behalf_of"], told["verdict"],
-                told["counted"], told["sha256"], told["comment_hash"],
-            )  # fmt: skip
-
-
-def _told_held(connection: sa.Connection) -> Iterator[tuple[Any, ...]]:
-    """What people said of versions that were held or sent back: it moved them, or came after the outcome."""
-    events = tables.events
-    query = sa.select(events.c.version_id, events.c.actor, events.c.action, events.c.body).where(
-        events.c.actor.like("person:%"),
-        events.c.from_state.in_(("quarantined", "changes_requested")) | (events.c.action == "say_of_held"),
-    )
-    for row in _streamed(connection, query):
-        told = _details(row.body)
-        if "comment_hash" in told:
-            verdict = told.get("verdict") if row.action == "say_of_held" else row.action
-            yield (
-                row.version_id, told.get("review"), row.actor, verdict, told.get("counted"), told.get("sha256"),
-                told["comment_hash"],
-            )  # fmt: skip
-
-
-def _recorded_held(row: Any) -> tuple[Any, ...]:
-    return (
-        row.version_id, row.review_id, f"person:{row.person_id}", row.verdict, bool(row.counted), row.sha256,
-    )  # fmt: skip
-
-
-def _recorded(row: Any) -> tuple[Any, ...]:
-    return (
-        row.version_id, row.round, row.stage, f"person:{row.person_id}", row.on_behalf_of, row.verdict,
-        bool(row.counted), row.sha256,
-    )  # fmt: skip
-
-
-def _is_erased(row: Any) -> bool:
-    return row.note_id is not None and row.body is None
-
-
-def _comment_hash(row: Any) -> str | None:
-    if row.note_id is None or row.body is None:
-        return None
-    return hashlib.sha256(f"{row.salt}{row.body}".encode(errors="surrogatepass")).hexdigest()
-
-
-def _digest(values: tuple[Any, ...]) -> bytes:
-    return hashlib.blake2b(repr(values).encode(errors="surrogatepass"), digest_size=16).digest()
-
-
-def _streamed(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Any]:
-    yield from connection.execute(query, execution_options={"yield_per": _AT_ONCE})
-
-
-_DECIDED = ("decision_id", "person_id", "verdict", "counted", "sha256", "note_id")
-_RECORDED: Final = (
-    sa.select(
-        *(tables.decisions.c[name] for name in (*_DECIDED, "on_behalf_of")),
-        tables.gates.c.version_id,
-        tables.gates.c.round,
-        tables.gates.c.stage,
-        tables.notes.c.salt,
-        tables.notes.c.body,
-    )
-    .join(tables.gates, tables.gates.c.gate_id == tables.decisions.c.gate_id)
-    .outerjoin(tables.notes, tables.notes.c.note_id == tables.decisions.c.note_id)
-    .order_by(tables.decisions.c.decision_id)
-)
-_HELD: Final = (
-    sa.select(
-        *(tables.held_decisions.c[name] for name in (*_DECIDED, "version_id", "review_id")),
-        tables.notes.c.salt,
-        tables.notes.c.body,
-    )
-    .outerjoin(tables.notes, tables.notes.c.note_id == tables.held_decisions.c.note_id)
-    .order_by(tables.held_decisions.c.decision_id)
-)
+    before, known = None, 0
+    for row in streamed(connection, rows.order_by(table.c.activation_id)):
+        if known >= len(told) or told[known] != (*row[1:], before):
+            yield Mismatch("policy_activations", str(row.activation_id), "no event tells it, or not like this")
+            return  # whatever follows is told in another place
+        before, known = row.policy_sha256, known + 1
+    if known < len(told):
+        sha256 = told[known][0]
+        yield Mismatch("policy_activations", str(sha256), "an event tells an activation that is not recorded")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from ledger.seal import BEFORE_THE_FIRST, Seal
 from ledger.seal_chain import SealChain, check_seals
 from ledger.seal_records import count_recorded, told_changes
+from ledger.told_events import Mismatch
 from ledger.verify import Damage, Verification, hash_at, last_event, told_at, verify_chain
-from ledger.verify_records import Mismatch, verify_records
+from ledger.verify_records import verify_records
 from tasks.resources import Resources
 from tasks.seal_places import OtherPlace, compare_places, read_other_places, tell_changes
 from tasks.seal_store import SealStore

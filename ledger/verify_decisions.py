@@ -1,0 +1,133 @@
+"""Verifying decisions: each was told by one event, and each comment is the one whose salted hash the event holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from ledger import tables
+from ledger.told_events import Mismatch, details_of, digest_of, streamed
+
+TOLD: Final = ("stage", "on_behalf_of", "verdict", "counted", "sha256", "comment_hash")
+"""What every event of a decision tells."""
+
+
+def decision_mismatches(connection: sa.Connection) -> Iterator[Mismatch]:
+    """Decisions at gates, and on what was held or sent back, that the events do not tell, or tell otherwise."""
+    yield from _said(connection, "decisions", _RECORDED, _recorded, _told_decisions)
+    yield from _said(connection, "held_decisions", _HELD, _recorded_held, _told_held)
+
+
+def _said(
+    connection: sa.Connection,
+    table: str,
+    query: sa.Select[Any],
+    recorded_by: Callable[[Any], tuple[Any, ...]],
+    told_by: Callable[[sa.Connection], Iterator[tuple[Any, ...]]],
+) -> Iterator[Mismatch]:
+    """Each decision was told by one event, and each comment is the one whose salted hash the event holds.
+
+    Only digests are kept in memory, some 150 bytes a decision.
+    """
+    forgotten = {digest_of(recorded_by(row)) for row in streamed(connection, query) if _is_erased(row)}
+    told: Counter[bytes] = Counter()
+    of_forgotten: dict[bytes, list[bytes]] = {}
+    for event in told_by(connection):
+        told[digest_of(event)] += 1
+        if (key := digest_of(event[:-1])) in forgotten:
+            of_forgotten.setdefault(key, []).append(digest_of(event))
+    for row in streamed(connection, query):
+        recorded = recorded_by(row)
+        found = digest_of((*recorded, _comment_hash(row)))
+        if _is_erased(row):  # any hash will do
+            found = next((one for one in of_forgotten.get(digest_of(recorded), ()) if told[one]), found)
+        if not told[found]:
+            yield Mismatch(table, str(row.decision_id), "no event tells this decision, or not with this comment")
+        told[found] -= 1
+    if any(count > 0 for count in told.values()):
+        for event in told_by(connection):
+            if told[digest_of(event)] > 0:
+                told[digest_of(event)] -= 1
+                said = " ".join(map(str, event[:-1]))
+                yield Mismatch(table, said, "an event tells a decision that is not recorded")
+
+
+def _told_decisions(connection: sa.Connection) -> Iterator[tuple[Any, ...]]:
+    events = tables.events
+    query = sa.select(events.c.version_id, events.c.round, events.c.actor, events.c.body)
+    for row in streamed(connection, query.where(events.c.action == "decide")):
+        told = details_of(row.body)
+        if all(name in told for name in TOLD):
+            yield (
+                row.version_id, row.round, told["stage"], row.actor, told["on_behalf_of"], told["verdict"],
+                told["counted"], told["sha256"], told["comment_hash"],
+            )  # fmt: skip
+
+
+def _told_held(connection: sa.Connection) -> Iterator[tuple[Any, ...]]:
+    """What people said of versions that were held or sent back: it moved them, or came after the outcome."""
+    events = tables.events
+    query = sa.select(events.c.version_id, events.c.actor, events.c.action, events.c.body).where(
+        events.c.actor.like("person:%"),
+        events.c.from_state.in_(("quarantined", "changes_requested")) | (events.c.action == "say_of_held"),
+    )
+    for row in streamed(connection, query):
+        told = details_of(row.body)
+        if "comment_hash" in told:
+            verdict = told.get("verdict") if row.action == "say_of_held" else row.action
+            yield (
+                row.version_id, told.get("review"), row.actor, verdict, told.get("counted"), told.get("sha256"),
+                told["comment_hash"],
+            )  # fmt: skip
+
+
+def _recorded_held(row: Any) -> tuple[Any, ...]:
+    return (
+        row.version_id, row.review_id, f"person:{row.person_id}", row.verdict, bool(row.counted), row.sha256,
+    )  # fmt: skip
+
+
+def _recorded(row: Any) -> tuple[Any, ...]:
+    return (
+        row.version_id, row.round, row.stage, f"person:{row.person_id}", row.on_behalf_of, row.verdict,
+        bool(row.counted), row.sha256,
+    )  # fmt: skip
+
+
+def _is_erased(row: Any) -> bool:
+    return row.note_id is not None and row.body is None
+
+
+def _comment_hash(row: Any) -> str | None:
+    if row.note_id is None or row.body is None:
+        return None
+    return hashlib.sha256(f"{row.salt}{row.body}".encode(errors="surrogatepass")).hexdigest()
+
+
+_DECIDED = ("decision_id", "person_id", "verdict", "counted", "sha256", "note_id")
+_RECORDED: Final = (
+    sa.select(
+        *(tables.decisions.c[name] for name in (*_DECIDED, "on_behalf_of")),
+        tables.gates.c.version_id,
+        tables.gates.c.round,
+        tables.gates.c.stage,
+        tables.notes.c.salt,
+        tables.notes.c.body,
+    )
+    .join(tables.gates, tables.gates.c.gate_id == tables.decisions.c.gate_id)
+    .outerjoin(tables.notes, tables.notes.c.note_id == tables.decisions.c.note_id)
+    .order_by(tables.decisions.c.decision_id)
+)
+_HELD: Final = (
+    sa.select(
+        *(tables.held_decisions.c[name] for name in (*_DECIDED, "version_id", "review_id")),
+        tables.notes.c.salt,
+        tables.notes.c.body,
+    )
+    .outerjoin(tables.notes, tables.notes.c.note_id == tables.held_decisions.c.note_id)
+    .order_by(tables.held_decisions.c.decision_id)
+)
