@@ -17,7 +17,12 @@ from ledger.canonical import canonical_json
 from ledger.errors import SealKeyUnreadable
 from ledger.tables import from_micros, to_micros
 
-FORMAT: Final = "signoff seal 1"
+FORMAT: Final = "signoff seal 2"
+"""Since this one a seal names the place that it was signed for, and the ledger."""
+FORMAT_WITHOUT_PLACE: Final = "signoff seal 1"
+"""The one before, which is verified still."""
+_PLACE: Final = ("bucket", "prefix", "ledger")
+_LONGEST_NAME: Final = 1_024
 BEFORE_THE_FIRST: Final = "0" * 64
 """What stands for the digest of the seal before the first one."""
 _HEX: Final = frozenset("0123456789abcdef")
@@ -25,7 +30,11 @@ _HEX: Final = frozenset("0123456789abcdef")
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What is signed. `previous` is the digest of the seal before; `next_key` announces who signs from the next on."""
+    """What is signed. `previous` is the digest of the seal before; `next_key` announces who signs from the next on.
+
+    `bucket` and `prefix` are the place that it is signed for, `ledger` is the hash of the ledger's first event: all
+    three, or none of them in a seal of the first format.
+    """
 
     number: int
     seq: int
@@ -34,12 +43,23 @@ class Seal:
     previous: str
     public_key: str
     next_key: str | None = None
+    bucket: str | None = None
+    prefix: str | None = None
+    ledger: str | None = None
+
+    @property
+    def place(self) -> tuple[str, str] | None:
+        """Bucket and prefix that it was signed for; None: it does not say."""
+        return None if self.bucket is None or self.prefix is None else (self.bucket, self.prefix)
 
     @property
     def body(self) -> bytes:
         """The signed bytes: canonical JSON."""
         told = {one.name: getattr(self, one.name) for one in fields(self)}
-        return canonical_json({**told, "sealed_at": to_micros(self.sealed_at), "format": FORMAT})
+        if self.bucket is None:
+            told = {name: value for name, value in told.items() if name not in _PLACE}
+        form = FORMAT_WITHOUT_PLACE if self.bucket is None else FORMAT
+        return canonical_json({**told, "sealed_at": to_micros(self.sealed_at), "format": form})
 
     @property
     def digest(self) -> str:
@@ -107,9 +127,12 @@ def read_seal(data: bytes) -> SignedSeal | str:
         told = json.loads(data)
         body, signature = told["body"], told["signature"]
         values: dict[str, Any] = json.loads(body)
-        if values.pop("format") != FORMAT:
+        form = values.pop("format")
+        if form not in (FORMAT, FORMAT_WITHOUT_PLACE):
             return "it has a format that this version of Signoff does not know"
-        if not _has_types(values) or not _is_hex(signature, 128):
+        if not _has_types(values) or not (_has_place(values) if form == FORMAT else values.keys().isdisjoint(_PLACE)):
+            return "it is no seal"
+        if not _is_hex(signature, 128):
             return "it is no seal"
         seal = Seal(**{**values, "sealed_at": from_micros(values["sealed_at"])})
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(seal.public_key))
@@ -134,15 +157,25 @@ def _has_types(values: Mapping[str, Any]) -> bool:
     )
 
 
+def _has_place(values: Mapping[str, Any]) -> bool:
+    names = [values[name] for name in ("bucket", "prefix")]
+    return all(isinstance(one, str) and len(one) <= _LONGEST_NAME for one in names) and _is_hex(values["ledger"], 64)
+
+
 def _is_hex(value: object, digits: int) -> bool:
     return isinstance(value, str) and len(value) == digits and not set(value) - _HEX
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSeal:
-    """An object of the store that should be a seal: its number by its key, and what is in it."""
+    """An object of the store that should be a seal: its number by its key, and what is in it.
+
+    `place`: bucket and prefix where it lies. `etag`: of an object that has no newer one, nor a deletion, above it.
+    """
 
     number: int
     key: str
     object_version: str | None
     data: bytes
+    place: tuple[str, str] | None = None
+    etag: str | None = None

@@ -59,7 +59,10 @@ def check_seals(stored: Iterable[StoredSeal], pinned: Collection[str], before: S
     if loose:
         problems.append(f"seal {loose.number}: {_why_loose(loose, line, before, pinned)}")
     seals = tuple(line) if vouched else ()
-    return SealChain(seals, tuple(problems), {seal.seq: seal.hash for seal in seals})
+    sealed = {seal.seq: seal.hash for seal in seals}
+    if seals and seals[-1].ledger:
+        sealed.setdefault(1, seals[-1].ledger)
+    return SealChain(seals, tuple(problems), sealed)
 
 
 def _by_number(stored: Iterable[StoredSeal]) -> tuple[Numbered, dict[int, str]]:
@@ -72,6 +75,9 @@ def _by_number(stored: Iterable[StoredSeal]) -> tuple[Numbered, dict[int, str]]:
             spoilt[one.number] = read
         elif read.seal.number != one.number:
             spoilt[one.number] = f"it lies under number {one.number} and says {read.seal.number}"
+        elif read.seal.place and one.place and read.seal.place != one.place:
+            signed_for = "s3://{}/{}".format(*read.seal.place)
+            spoilt[one.number] = f"it was signed for {signed_for}, not for this place"
         else:
             found.setdefault(one.number, {})[read.seal.digest] = read.seal
     for number in spoilt.keys() & found.keys():
@@ -156,6 +162,8 @@ def _misfit(seal: Seal, before: Seal | None, pinned: Collection[str]) -> str | N
         return None
     if seal.public_key != before.key_after and seal.public_key not in pinned:
         return f"its key {seal.public_key} was announced by no seal before it, and is not pinned"
+    if before.ledger not in (None, seal.ledger):
+        return "it seals another ledger than the seal before it, or does not say which"
     if seal.seq <= before.seq:
         return "it seals no later event than the seal before it"
     return None

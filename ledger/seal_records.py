@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from ledger import tables
-from ledger.seal import SignedSeal
+from ledger.seal import Seal, SignedSeal, read_seal
 from ledger.tables import from_micros
 from ledger.transaction import Draft, Transaction
 
@@ -53,6 +53,15 @@ def last_recorded(connection: sa.Connection, bucket: str, prefix: str) -> Record
     query = sa.select(seals.c.seq, seals.c.body).where(*_in_place(bucket, prefix)).order_by(seals.c.seal_id.desc())
     row = connection.execute(query.limit(1)).first()
     return RecordedSeal() if row is None else RecordedSeal(json.loads(row.body)["number"], row.seq, row.body)
+
+
+def newest_recorded(connection: sa.Connection) -> Seal | None:
+    """The newest seal that the ledger has recorded in any place; None: none, or one that cannot be read."""
+    seals = tables.seals
+    query = sa.select(seals.c.body, seals.c.signature).order_by(seals.c.seal_id.desc())
+    row = connection.execute(query.limit(1)).first()
+    read = read_seal(json.dumps({"body": row.body, "signature": row.signature}).encode()) if row else None
+    return read.seal if isinstance(read, SignedSeal) else None
 
 
 def count_recorded(connection: sa.Connection, bucket: str | None = None, prefix: str = "") -> int:

@@ -19,8 +19,8 @@ from ledger.seal_records import (
     ANNOUNCED,
     REPLACED,
     RecordedSeal,
-    count_recorded,
     last_recorded,
+    newest_recorded,
     record_seal,
     tell_key,
     tell_place,
@@ -59,24 +59,26 @@ def seal_ledger(
     """
     store, keys = SealStore(resources.storage, resources.settings), read_seal_keys(resources.settings)
     for _ in range(_ATTEMPTS):
-        last, caught_up, others = _catch_up(resources, store, keys, actor, flow_run_id)
+        last, caught_up, over = _catch_up(resources, store, keys, actor, flow_run_id)
         signer, next_key = _signer(keys, last, replace_lost)
         if last and (next_key or (replace_lost and last.key_after != keys.public_key)):
             with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
                 action = ANNOUNCED if next_key else REPLACED
                 tell_key(tx, action, public_key=keys.public_key, before=last.key_after, after_seq=last.seq)
         if last is None:
-            _tell_move(resources, store, actor, flow_run_id)
+            _tell_move(resources, store, keys, actor, flow_run_id, replace_lost=replace_lost)
         seq, head = _verified_head(resources, store, last)
         since = last.seq if last else 0
         if seq == since:
             return Sealed(last, False, 0, caught_up)
         previous = last.digest if last else BEFORE_THE_FIRST
         number = last.number + 1 if last else 1
-        seal = Seal(number, seq, head, resources.clock.now(), previous, public_text(signer), next_key)
+        now, signs = resources.clock.now(), public_text(signer)
+        ledger_id = (last.ledger if last else None) or _first_hash(resources)
+        seal = Seal(number, seq, head, now, previous, signs, next_key, store.bucket, store.prefix, ledger_id)
         signed = sign_seal(seal, signer)
         # the lock runs by the store's clock, whatever the workflow's clock says
-        version = store.put(signed, datetime.now(UTC), over=others)
+        version = store.put(signed, datetime.now(UTC), over=over)
         if version is not None:
             with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
                 record_seal(tx, signed, store.bucket, store.key(number), version or None)
@@ -109,8 +111,8 @@ def replace_lost_key(resources: Resources, actor: str) -> Sealed:
 
 def _catch_up(
     resources: Resources, store: SealStore, keys: SealKeys, actor: str, flow_run_id: str | None
-) -> tuple[Seal | None, int, bool]:
-    """The newest seal in the store, how many the ledger had not recorded, and whether a stranger's object follows."""
+) -> tuple[Seal | None, int, str | None]:
+    """The newest seal in the store, how many the ledger had not recorded, the ETag of a stranger's object behind it."""
     with resources.ledger.reading() as connection:
         known = last_recorded(connection, store.bucket, store.prefix)
     stored = list(store.read(after=max(known.number - 1, 0)))
@@ -125,16 +127,28 @@ def _catch_up(
             for signed, one in late:
                 record_seal(tx, signed, store.bucket, one.key, one.object_version)
     following = last.number + 1 if last else 1
-    return last, len(late), any(one.number == following for one in news)
+    return last, len(late), next((one.etag for one in news if one.number == following and one.etag), None)
 
 
-def _tell_move(resources: Resources, store: SealStore, actor: str, flow_run_id: str | None) -> None:
-    """Seals begin in another place, as after the restore of an older copy: the trail tells of it, and so is longer."""
+def _tell_move(
+    resources: Resources, store: SealStore, keys: SealKeys, actor: str, flow_run_id: str | None, *, replace_lost: bool
+) -> None:
+    """Seals begin in another place, as after the restore of an older copy: the trail tells of it, and so is longer.
+
+    It tells of another key as well. One that is not here, and that nobody gave up for lost, is not passed over: a copy
+    from before the keys were exchanged may be a copy from before much else. Raises `SealKeyUnknown`.
+    """
     with resources.ledger.reading() as connection:
-        begun_elsewhere = count_recorded(connection) > 0
-    if begun_elsewhere:
-        with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
-            tell_place(tx, place=str(store), before=[str(one) for one in recorded_places(tx.connection, store)])
+        before = newest_recorded(connection)
+    if before is None:
+        return
+    if before.key_after not in keys.public_keys and not replace_lost:
+        raise SealKeyUnknown(before.key_after, keys.public_keys)
+    with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
+        tell_place(tx, place=str(store), before=[str(one) for one in recorded_places(tx.connection, store)])
+        if before.key_after != keys.public_key:
+            action = ANNOUNCED if before.key_after in keys.public_keys else REPLACED
+            tell_key(tx, action, public_key=keys.public_key, before=before.key_after, after_seq=before.seq)
 
 
 def _recorded_seal(stored: Sequence[StoredSeal], known: RecordedSeal, store: SealStore) -> Seal:
@@ -173,6 +187,12 @@ def _check_events(resources: Resources, seals: Sequence[Seal], store: SealStore)
             if found != seal.hash:
                 what = "is not there" if found is None else "is another one"
                 raise LedgerNotAsSealed(f"event {seal.seq}, which seal {seal.number} names, {what}", str(store))
+
+
+def _first_hash(resources: Resources) -> str | None:
+    """What names this ledger among others: the hash of its first event."""
+    with resources.ledger.reading() as connection:
+        return hash_at(connection, 1)
 
 
 def _verified_head(resources: Resources, store: SealStore, last: Seal | None) -> tuple[int, str]:

@@ -76,13 +76,14 @@ class SealStore:
             while batch := list(islice(objects, _AT_ONCE)):
                 yield from readers.map(self._fetch, batch)
 
-    def put(self, signed: SignedSeal, now: datetime, *, over: bool = False) -> str | None:
+    def put(self, signed: SignedSeal, now: datetime, *, over: str | None = None) -> str | None:
         """Write a seal where none is yet, locked against everyone; returns the version, None: the number is taken.
 
-        `over`: what has the number is no seal of ours; it stays beneath. Raises `SealsUnlocked` when the bucket has no
+        `over`: ETag of what has the number and is no seal of ours; it stays beneath, and if it is another object by
+        then, the number is taken: of two sealers at once one is told so. Raises `SealsUnlocked` when the bucket has no
         object lock, `StorageAway` (transient), `StorageRefused`.
         """
-        conditions: dict[str, Any] = {} if over else {"IfNoneMatch": "*"}
+        conditions: dict[str, Any] = {"IfMatch": over} if over else {"IfNoneMatch": "*"}
         try:
             answer = self._client.put_object(
                 Bucket=self.bucket,
@@ -136,7 +137,8 @@ class SealStore:
                 raise StorageRefused(f"reading s3://{self.bucket}/{key} was refused: {error}") from error
         except BotoCoreError as error:
             raise StorageAway(f"reading s3://{self.bucket}/{key} failed: {error}") from error
-        return StoredSeal(self._number(key), key, pin.get("VersionId"), data)
+        etag = one.get("ETag") if one.get("IsLatest", True) else None
+        return StoredSeal(self._number(key), key, pin.get("VersionId"), data, (self.bucket, self.prefix), etag)
 
     def _number(self, key: str) -> int:
         name = key.removeprefix(self.prefix).removesuffix(".json")

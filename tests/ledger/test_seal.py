@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ledger.canonical import canonical_json
 from ledger.errors import SealKeyUnreadable
 from ledger.seal import (
     BEFORE_THE_FIRST,
@@ -30,8 +31,17 @@ KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in
 NAMES = [public_text(key) for key in KEYS]
 
 
-def chain(*signers: int, announced: dict[int, int] | None = None, first: str = BEFORE_THE_FIRST) -> list[SignedSeal]:
-    """Seals signed by these keys in turn; `announced` says after which seal which key is announced."""
+PLACE = ("archive", "seals/")
+LEDGER = f"{1:064x}"
+
+
+def chain(
+    *signers: int, announced: dict[int, int] | None = None, first: str = BEFORE_THE_FIRST, placed_from: int = 1
+) -> list[SignedSeal]:
+    """Seals signed by these keys in turn; `announced` says after which seal which key is announced.
+
+    Those before `placed_from` are of the format that names no place.
+    """
     made: list[SignedSeal] = []
     for number, signer in enumerate(signers, start=1):
         previous = made[-1].seal.digest if made else first
@@ -39,6 +49,7 @@ def chain(*signers: int, announced: dict[int, int] | None = None, first: str = B
         seal = Seal(
             number, number * 10, f"{number:064x}", MONDAY + timedelta(hours=number), previous, NAMES[signer],
             None if coming is None else NAMES[coming],
+            *((*PLACE, LEDGER) if number >= placed_from else ()),
         )  # fmt: skip
         made.append(sign_seal(seal, KEYS[signer]))
     return made
@@ -46,7 +57,7 @@ def chain(*signers: int, announced: dict[int, int] | None = None, first: str = B
 
 def stored(*seals: SignedSeal) -> list[StoredSeal]:
     """As they lie in the store."""
-    return [StoredSeal(one.seal.number, f"seals/{one.seal.number}", "v1", one.to_bytes()) for one in seals]
+    return [StoredSeal(one.seal.number, f"seals/{one.seal.number}", "v1", one.to_bytes(), PLACE) for one in seals]
 
 
 def test_a_seal_reads_back_as_it_was_written() -> None:
@@ -54,9 +65,61 @@ def test_a_seal_reads_back_as_it_was_written() -> None:
     (made,) = chain(0)
     assert read_seal(made.to_bytes()) == made
     assert json.loads(made.seal.body) == {
-        "format": "signoff seal 1", "number": 1, "seq": 10, "hash": f"{1:064x}", "sealed_at": 1772445600000000,
-        "previous": "0" * 64, "public_key": NAMES[0], "next_key": None,
+        "format": "signoff seal 2", "number": 1, "seq": 10, "hash": f"{1:064x}", "sealed_at": 1772445600000000,
+        "previous": "0" * 64, "public_key": NAMES[0], "next_key": None, "bucket": "archive", "prefix": "seals/",
+        "ledger": LEDGER,
     }  # fmt: skip
+
+
+def test_a_seal_of_the_first_format_is_verified_still() -> None:
+    """It names no place; a chain may begin with such seals and go on with those of today, not the other way round."""
+    (old,) = chain(0, placed_from=2)
+    assert json.loads(old.seal.body).keys() == {
+        "format", "number", "seq", "hash", "sealed_at", "previous", "public_key", "next_key",
+    }  # fmt: skip
+    assert read_seal(old.to_bytes()) == old
+    made = chain(0, 0, 0, placed_from=2)
+    found = check_seals(stored(*made), NAMES[:1])
+    assert (len(found.seals), found.problems) == (3, ())
+    forgot = sign_seal(replace(made[2].seal, bucket=None, prefix=None, ledger=None), KEYS[0])
+    found = check_seals(stored(*made[:2], forgot), NAMES[:1])
+    assert (len(found.seals), found.problems) == (
+        2, ("seal 3: it seals another ledger than the seal before it, or does not say which",),
+    )  # fmt: skip
+
+
+def test_a_seal_counts_only_where_and_for_what_it_was_signed() -> None:
+    """Not in another bucket or under another prefix, though its key is genuine; nor behind one of another ledger."""
+    made = chain(0, 0)
+    elsewhere = [replace(one, place=("archive", "copies/")) for one in stored(*made)]
+    found = check_seals(elsewhere, NAMES[:1])
+    assert (found.seals, found.problems) == (
+        (), ("seal 1: it was signed for s3://archive/seals/, not for this place",),
+    )  # fmt: skip
+    other = sign_seal(replace(made[1].seal, ledger="ab" * 32), KEYS[0])
+    found = check_seals(stored(made[0], other), NAMES[:1])
+    assert (len(found.seals), found.problems) == (
+        1, ("seal 2: it seals another ledger than the seal before it, or does not say which",),
+    )  # fmt: skip
+
+
+def test_seals_say_how_the_ledger_began() -> None:
+    """The first event is among those that are known from elsewhere, whenever the first seal was made."""
+    made = chain(0, 0)
+    assert check_seals(stored(*made), NAMES[:1]).sealed == {1: LEDGER, 10: f"{1:064x}", 20: f"{2:064x}"}
+    assert check_seals(stored(*chain(0, placed_from=2)), NAMES[:1]).sealed == {10: f"{1:064x}"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"bucket": 7}, {"prefix": None}, {"ledger": "ff"}, {"bucket": "b" * 2_000}, {"format": "signoff seal 1"}],
+)
+def test_a_place_of_a_wrong_type_makes_no_seal(changes: dict[str, Any]) -> None:
+    """Signed well or not; nor does a place in the format that has none."""
+    (made,) = chain(0)
+    body = canonical_json({**json.loads(made.seal.body), **changes}).decode()
+    data = canonical_json({"body": body, "signature": KEYS[0].sign(body.encode()).hex()})
+    assert read_seal(data) == "it is no seal"
 
 
 def test_every_changed_character_is_noticed() -> None:
@@ -108,7 +171,7 @@ def test_a_sound_chain_seals_its_events() -> None:
     made = chain(0, 0, 0)
     found = check_seals(stored(*reversed(made)), {NAMES[0]})
     assert (found.seals, found.problems) == (tuple(one.seal for one in made), ())
-    assert found.sealed == {10: f"{1:064x}", 20: f"{2:064x}", 30: f"{3:064x}"}
+    assert found.sealed == {1: LEDGER, 10: f"{1:064x}", 20: f"{2:064x}", 30: f"{3:064x}"}
     assert found.signers == [NAMES[0]]
     assert check_seals([], {NAMES[0]}).last is None
 
