@@ -90,10 +90,13 @@ def restore(
     from ledger.backup import restore as put_back
     from ledger.engine import Ledger
     from ledger.errors import LedgerInUse
+    from tasks.doubt_backup import doubt_backup
 
-    target = Ledger(read_settings(config, home).database_url)
+    settings = read_settings(config, home)
+    target = Ledger(settings.database_url)
     with opened_backup(file) as (held, holding):
         present = what_it_holds(target)
+        doubts = doubt_backup(settings, held, target)
         document = {
             "file": str(file),
             "schema": holding.schema,
@@ -102,6 +105,7 @@ def restore(
             "versions": holding.versions,
             "replaced_events": present.events,
             "replaced_versions": present.versions,
+            "doubts": doubts,
         }
         where = target.url.render_as_string(hide_password=True)
         what = f"{holding.events} events and {holding.versions} versions of {file} into {where}"
@@ -109,6 +113,8 @@ def restore(
             what += f", in the place of its {present.events} events and {present.versions} versions"
         if present.events and not replace:
             raise LedgerInUse(present.events, present.versions)
+        for doubt in doubts:
+            typer.echo(f"note: {doubt}", err=True)
         if dry_run:
             if as_json:
                 print_json({**document, "restored": False})

@@ -21,7 +21,7 @@ from ledger.copy_records import Progress, broken_references, copy_records, rules
 from ledger.engine import Ledger
 from ledger.errors import BackupUnusable, FileInTheWay, LedgerInUse
 from ledger.schema import check_ledger, plan_upgrade, upgrade_ledger
-from ledger.verify import verify_chain
+from ledger.verify import last_event, verify_chain
 from ledger.verify_records import verify_records
 
 _PAGES: Final = 2_000
@@ -139,7 +139,8 @@ def hold(connection: sa.Connection) -> Holding:
     head = connection.execute(sa.select(tables.chain_head.c.seq, tables.chain_head.c.hash)).first()
     versions = connection.scalar(sa.select(sa.func.count()).select_from(tables.versions)) or 0
     schema = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-    return Holding(schema, head.seq if head else 0, head.hash if head else "0" * 64, versions)
+    events = max(head.seq if head else 0, last_event(connection))  # a false head hides none that are there
+    return Holding(schema, events, head.hash if head else "0" * 64, versions)
 
 
 def _is_in_use(connection: sa.Connection) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner, Result
 
 from cli.main import app
@@ -15,10 +16,13 @@ from ledger import schema, transaction
 from ledger.engine import Ledger
 from ledger.errors import BackupUnusable, FileInTheWay, LedgerInUse, LedgerSchemaMismatch, StillInRoster, UnknownName
 from ledger.schema import plan_upgrade, upgrade_ledger
+from ledger.seal import Seal, new_key, public_text, sign_seal
+from ledger.seal_records import record_seal
 from ledger.verify import verify_chain
+from tasks.seal_keys import make_seal_key
 from tests.cli.test_json_contract import offences
 from tests.ledger.approval_world import ApprovalWorld
-from tests.ledger.raw_sql import RawSql
+from tests.ledger.raw_sql import RawSql, asleep
 
 WORDS = "The horizon hangs."
 
@@ -115,6 +119,50 @@ def test_a_backup_is_restored(world: ApprovalWorld, home: Path, tmp_path: Path) 
     assert (done["restored"], done["head"], done["events"]) == (True, made["head"], made["events"])
     again = read("ledger", "restore", file, "--yes", "--replace")
     assert again["replaced_events"] == made["events"]
+
+
+def seal(world: ApprovalWorld, number: int, key: Ed25519PrivateKey) -> Seal:
+    """Record a seal of the last event, as if it lay in a store."""
+    with world.ledger.reading() as connection:
+        found = verify_chain(connection)
+    told = Seal(number, found.events, found.head, world.now, "0" * 64, public_text(key), None, "b", "", "0" * 64)
+    with world.writing("system:seal_ledger") as tx:
+        record_seal(tx, sign_seal(told, key), "b", f"{number:012d}.json", None)
+    return told
+
+
+def test_a_backup_from_before_is_doubted(world: ApprovalWorld, home: Path, tmp_path: Path) -> None:
+    """It verifies, but another key signs by now, and the ledger in its place has sealed more: both is said first."""
+    file, key = tmp_path / "ledger.backup", new_key()
+    first = seal(world, 1, key)
+    read("ledger", "backup", file)
+    assert read("ledger", "restore", file, "--dry-run", "--replace")["doubts"] == []
+    make_seal_key(home)
+    present = read("audit", "key")["public_key"]
+    exchanged = (
+        f"its last seal (event {first.seq}) lets key {first.public_key} sign the next one, and here signs {present}: "
+        "the backup is from before the signing key was exchanged"
+    )
+    assert read("ledger", "restore", file, "--dry-run", "--replace")["doubts"] == [exchanged]
+    world.submitted("spring/later.jpg", "later")
+    later = seal(world, 2, key)
+    lacking = f"the ledger in its place was sealed up to event {later.seq}, and the backup lacks that event"
+    said = run("ledger", "restore", file, "--replace", answer="n\n")
+    assert (said.exit_code, said.stderr.splitlines()[:2]) == (1, [f"note: {exchanged}", f"note: {lacking}"])
+    with world.ledger.reading() as connection:
+        assert verify_chain(connection).head == later.hash, "nothing was put back"
+
+
+def test_a_false_head_hides_nothing_from_a_restore(world: ApprovalWorld, tmp_path: Path) -> None:
+    """A ledger whose head says that nothing happened is in use all the same, and what goes is counted."""
+    file = tmp_path / "ledger.backup"
+    made = read("ledger", "backup", file)
+    with RawSql(world.ledger.url) as raw:
+        asleep(raw).execute("UPDATE chain_head SET seq = 0")
+    with pytest.raises(LedgerInUse):
+        run("ledger", "restore", file, "--dry-run")
+    planned = read("ledger", "restore", file, "--dry-run", "--replace")
+    assert planned["replaced_events"] == made["events"]
 
 
 def test_somebody_is_forgotten(world: ApprovalWorld, home: Path) -> None:
