@@ -1,4 +1,4 @@
-"""`signoff people`: who is in the ledger's roster, and forgetting somebody."""
+"""`signoff people`: who is in the ledger's roster, what they sign with, and forgetting somebody."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from cli import authenticators
 from cli.options import ConfigOption, HomeOption, JsonOption, read_settings
 from cli.output import print_json, print_table, shown
 
@@ -13,24 +14,36 @@ if TYPE_CHECKING:
     from ledger.forget import Forgetting
 
 app: Final = typer.Typer(no_args_is_help=True, help="The people of the roster, as the ledger has them.")
+for _command in (
+    authenticators.enrol,
+    authenticators.recover,
+    authenticators.unenrol,
+    authenticators.rekey,
+):
+    app.command()(_command)
 
 
 @app.command("list")
 def list_people(config: ConfigOption = None, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List who is in the roster, and in which groups."""
+    """List who is in the roster, in which groups, and who can sign with an authenticator."""
     from ledger.roster import present_people
     from ledger.schema import check_ledger
+    from ledger.signatures import enrolled_people
     from tasks.resources import Resources
 
     resources = Resources(read_settings(config, home))
     check_ledger(resources.ledger)
     with resources.ledger.reading() as connection:
-        found = present_people(connection)
+        enrolled = enrolled_people(connection)
+        found = [{**one, "enrolled": one["person_id"] in enrolled} for one in present_people(connection)]
     if as_json:
         print_json(found)
         return
-    rows = ([one["person_id"], one["handle"], one["name"], ", ".join(one["groups"])] for one in found)
-    print_table(["id", "handle", "name", "groups"], rows, empty="Nobody is in the roster.")
+    rows = (
+        [one["person_id"], one["handle"], one["name"], ", ".join(one["groups"]), "yes" if one["enrolled"] else "no"]
+        for one in found
+    )
+    print_table(["id", "handle", "name", "groups", "enrolled"], rows, empty="Nobody is in the roster.")
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ import typer
 from cli.errors import AnswerRefused, NothingWaits
 from cli.options import ConfigOption, HomeOption, JsonOption, read_settings
 from cli.output import print_json, print_table, shown
+from policies.one_time_code import is_code
 
 if TYPE_CHECKING:
     from tasks.resources import Resources
@@ -80,6 +82,9 @@ def decide(
         list[str] | None,
         typer.Option("--except", help="Another decision for one asset: NUMBER=DECISION or NUMBER=DECISION:COMMENT."),
     ] = None,
+    code: Annotated[
+        str | None, typer.Option("--code", help="Code of your authenticator app, where the stage wants a signature.")
+    ] = None,
     wait: Annotated[bool, typer.Option(help="Wait until the decision is recorded.")] = True,
     config: ConfigOption = None,
     home: HomeOption = None,
@@ -95,7 +100,7 @@ def decide(
     if row is None or row["flow_run_id"] is None:
         raise NothingWaits(review)
     schema = json.loads(resources.prefect.read_input(row["flow_run_id"], SCHEMA) or "{}")
-    answer = _answer(schema, person, verdict, comment, exceptions or ())
+    answer = _answer(schema, person, verdict, comment, exceptions or ()) | _signed(schema, code)
     change = resume_run(resources.prefect, row["flow_run_id"], answer)
     if not change.accepted:
         raise AnswerRefused(review, change.reason or "the server gave no reason")
@@ -167,6 +172,21 @@ def _answer(
     if exceptions:
         answer["exceptions"] = [_exception(text, assets) for text in exceptions]
     return answer
+
+
+def _signed(schema: Mapping[str, Any], code: str | None) -> dict[str, str]:
+    """The code, where the form asks for one; in a terminal it is asked for, and not shown."""
+    if "code" not in schema.get("properties", {}):
+        if code is not None:
+            raise typer.BadParameter("this review is not signed: leave it out", param_hint="--code")
+        return {}
+    if code is None:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("this stage wants a code of your authenticator app", param_hint="--code")
+        code = typer.prompt("Code from your authenticator app", hide_input=True, err=True)
+    if not is_code(code.strip()):
+        raise typer.BadParameter("a code is six digits", param_hint="--code")
+    return {"code": code.strip()}
 
 
 def _exception(text: str, assets: Sequence[str]) -> dict[str, str]:

@@ -11,12 +11,13 @@ import sqlalchemy as sa
 
 from ledger import tables
 from ledger.engine import Ledger
+from ledger.enrolment import end_enrolment
 from ledger.errors import StillCounted, UnknownName
 from ledger.rounds import close_round
 from ledger.transaction import Draft, Transaction, batches
 
 FORGOTTEN: Final = "forgotten person"
-_REWRITTEN: Final = ("notes", "people", "parkings")
+_REWRITTEN: Final = ("notes", "people", "parkings", "signing_secrets")
 _ASKED_ANEW: Final = "Somebody whom the form offered was forgotten."
 
 
@@ -91,6 +92,7 @@ def forget_person(tx: Transaction, handle: str) -> Forgetting:
         erased = tables.notes.update().where(tables.notes.c.note_id.in_(batch))
         tx.connection.execute(erased.values(salt="", body=None, erased_at=at))
     _end(tx, person_id)
+    end_enrolment(tx, person_id, "forgotten")
     people = tables.people
     gone = people.update().where(people.c.person_id == person_id)
     has_left = tx.connection.scalar(sa.select(people.c.left_at).where(people.c.person_id == person_id)) is not None
