@@ -34,12 +34,10 @@ class _News:
 def announce_opened(tx: Transaction, reviews: Iterable[Review]) -> None:
     """Tell those who are asked in these reviews, now that they are parked; who was told before is not told again.
 
-    One insert for all of them, and no query while they are in their first round.
+    One query and one insert for all of them.
     """
-    reviews = list(reviews)
     news = [_opened(review) for review in reviews]
-    again = {one.review_id for one in reviews if one.round > 1}
-    _write(tx, news, perhaps_known=[one for one in news if one.review_id in again])
+    _write(tx, news, perhaps_known=news)
 
 
 def announce_rejected(tx: Transaction, review: Review, version_ids: Collection[int]) -> None:

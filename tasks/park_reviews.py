@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from ledger.announce import announce_opened
 from ledger.errors import StaleVersion
 from ledger.review import Review, load_reviews
 from ledger.rounds import close_emptied_reviews, close_round, mark_parked, parkings_to_do
@@ -125,6 +126,7 @@ def _park_group(
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
             for one, run in held:
                 _mark(tx, one, run)
+            announce_opened(tx, [one.review for one, _ in held])
     except StaleVersion:
         held = [(one, run) for one, run in held if _mark_alone(resources, one, run, actor, flow_run_id)]
     for one, lost in zip(drawn, runs, strict=True):
@@ -142,11 +144,16 @@ def _draw(resources: Resources, review: Review) -> _Drawn:
     form = Form(
         idempotency_key=idempotency_key(review),
         name=run_name(review),
-        tags=["signoff", f"stage:{review.stage}", f"collection:{review.collection}"],
+        tags=["signoff", f"stage:{review.stage}", f"collection:{review.collection}", *_for_whom(review)],
         schema=form_schema(sheet),
         description=form_description(sheet),
     )
     return _Drawn(review, due_of(resources, review, resources.policy(review.policy_sha256)), form)
+
+
+def _for_whom(review: Review) -> list[str]:
+    """A tag for each person whose decision is awaited, so that everybody can filter the run list by their handle."""
+    return [f"for:{handle}" for handle in sorted({one.handle for one in review.people if not one.has_decided})]
 
 
 def _mark(tx: Transaction, one: _Drawn, run: ParkedRun) -> None:
@@ -159,6 +166,7 @@ def _mark_alone(resources: Resources, one: _Drawn, run: ParkedRun, actor: str, f
     try:
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
             _mark(tx, one, run)
+            announce_opened(tx, [one.review])
     except StaleVersion:
         close_run(resources.prefect, run.flow_run_id, "This round of the review ended before its form was complete.")
         return False

@@ -61,7 +61,7 @@ def test_a_review_is_reminded_escalated_and_ended(place: Workplace) -> None:
         assert run_of(place, held)[2] == "PAUSED"
     assert place.rows("SELECT kind, count(*) FROM rungs GROUP BY kind") == [("remind", 1)]
     editors = place.rows("SELECT count(*) FROM gate_eligible")
-    assert place.rows("SELECT count(*) FROM notices WHERE state = 'waiting'") == editors
+    assert place.rows("SELECT count(*) FROM notices WHERE kind = 'remind'") == editors
 
     place.enforce(CLOCK=after(row, 2))
     (again,) = place.reviews()

@@ -11,7 +11,7 @@ import pytest
 from flows.send_notices import send_notices
 from ledger.review_news import ledger_id
 from tasks.tell_prefect import tell_prefect
-from tests.workplace import Workplace
+from tests.workplace import Workplace, reviewers_of
 
 pytestmark = pytest.mark.stack
 
@@ -39,6 +39,11 @@ def test_prefect_hears_what_happened_to_reviews(workplace: Workplace) -> None:
     workplace.put("text/dropped.txt", "The words of a text that nobody will want to keep.")
     workplace.ingest()
     (row,) = workplace.reviews()
+    asked = sorted(one.split(" · ")[0] for one in reviewers_of(workplace.form(row)))
+    told = workplace.rows("SELECT handle, kind, review_id FROM notices JOIN people USING (person_id) ORDER BY handle")
+    assert told == [(handle, "opened", row["review"]) for handle in asked]
+    tags = workplace.stack.api.find(f"flow_runs/{row['flow_run_id']}")["tags"]
+    assert {"signoff", f"stage:{row['stage']}", *(f"for:{handle}" for handle in asked)} <= set(tags)
     workplace.run(send_notices)
     (opened,) = events_of(workplace, 1)
     assert opened["event"] == "signoff.review.opened"
