@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli import assets, demo, ingest, ledger, metrics, notices, people, reviews, up
+from cli import absences, assets, demo, ingest, ledger, metrics, notices, people, reviews, up
 from cli.audit import app as audit_app
 from cli.policy import app as policy_app
 
@@ -53,6 +53,8 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(policy_app, name="policy")
 app.add_typer(notices.app, name="notices")
+for _absence in (absences.delegate, absences.undelegate, absences.away, absences.load):
+    people.app.command()(_absence)
 app.add_typer(people.app, name="people")
 
 

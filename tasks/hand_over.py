@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from ledger.delegations import Delegation, check_delegation, delegate_part, present_and_coming, take_back_part
+from policies.errors import PolicyInvalid
 from tasks.errors import NoActivePolicy
 from tasks.resources import Resources
 
@@ -80,7 +82,8 @@ def _follow(resources: Resources) -> int:
     from tasks.follow_absences import follow_absences
 
     gates = follow_absences(resources, ACTOR)
-    recheck_policy(resources, ACTOR)
+    with suppress(PolicyInvalid):  # one that is refused today says nothing of its people; every sweep tells of it
+        recheck_policy(resources, ACTOR)
     return gates
 
 
@@ -94,7 +97,7 @@ def _newly_broken(
 
     try:
         active = resources.active_policy()
-    except NoActivePolicy:
+    except (NoActivePolicy, PolicyInvalid):
         return ()
     with resources.ledger.reading() as connection:
         roster = roster_in_ledger(resources, connection)
