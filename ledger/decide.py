@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ledger import tables
+from ledger.delegations import stands_in
 from ledger.effects import open_effects
 from ledger.gates import open_next_step
 from ledger.review import Review, ReviewedItem, eligible_pairs, load_review
@@ -70,6 +71,8 @@ def decide(
     barred = _barred(tx.connection, list(items), {person_id, on_behalf_of}, (person_id, on_behalf_of))
     if signed_step is None:
         barred |= {item.gate_id: _UNSIGNED for item in review.items if item.signature != "none"}
+    if on_behalf_of != person_id and not stands_in(tx.connection, person_id, on_behalf_of, tx.origin.at):
+        barred |= dict.fromkeys(items, "this person does not stand in for the other now")
     counted: list[Ballot] = []
     opinions: list[Ballot] = []
     refused: dict[int, str] = {}

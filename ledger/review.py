@@ -421,10 +421,11 @@ def _people(
     for batch in batches({person_id for gate in pairs.values() for pair in gate for person_id in pair}):
         query = sa.select(people).where(people.c.person_id.in_(batch))
         names.update({row.person_id: row for row in connection.execute(query)})
-    decided: set[tuple[int, int, int]] = set()
+    decided: set[tuple[int, int]] = set()
     for batch in batches(gate_ids):
         ask = sa.select(decisions).where(decisions.c.gate_id.in_(batch), decisions.c.counted)
-        decided.update((row.gate_id, row.person_id, row.on_behalf_of) for row in connection.execute(ask))
+        for row in connection.execute(ask):
+            decided.update(((row.gate_id, row.person_id), (row.gate_id, row.on_behalf_of)))
     return {
         review_id: _people_of({one: pairs[one] for one in ones if one in pairs}, names, decided)
         for review_id, ones in asked.items()
@@ -432,8 +433,9 @@ def _people(
 
 
 def _people_of(
-    pairs: Mapping[int, set[tuple[int, int]]], names: Mapping[int, Any], decided: set[tuple[int, int, int]]
+    pairs: Mapping[int, set[tuple[int, int]]], names: Mapping[int, Any], decided: set[tuple[int, int]]
 ) -> tuple[EligiblePerson, ...]:
+    """Each with whom they stand for; one person acts once in a gate, and one principal counts once."""
     everyone = {pair for gate in pairs.values() for pair in gate}
     return tuple(
         EligiblePerson(
@@ -443,7 +445,7 @@ def _people_of(
             on_behalf_of=principal_id,
             on_behalf_name=names[principal_id].name or names[principal_id].handle,
             has_decided=all(
-                (gate_id, person_id, principal_id) in decided
+                (gate_id, person_id) in decided or (gate_id, principal_id) in decided
                 for gate_id, gate in pairs.items()
                 if (person_id, principal_id) in gate
             ),
