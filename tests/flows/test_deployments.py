@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -90,7 +91,7 @@ def test_what_an_operator_switched_off_stays_off(api: PrefectApi, settings: Sett
     after = {_flow_of(row): row for row in _registered(api)}
     assert {flow for flow, row in after.items() if row["paused"]} == {"ingest_assets"}
     assert [row["active"] for row in after["refresh_metrics"]["schedules"]] == [False]
-    assert after["refresh_metrics"]["job_variables"] == {"env": {"SIGNOFF_HOME": "/elsewhere"}}
+    assert after["refresh_metrics"]["job_variables"]["env"] == {"SIGNOFF_HOME": "/elsewhere"}
 
 
 def test_only_decisions_run_side_by_side(settings: Settings) -> None:
@@ -98,6 +99,16 @@ def test_only_decisions_run_side_by_side(settings: Settings) -> None:
     requests = {one.flow: deployment_request(one, "signoff", {}) for one in declared_deployments(settings.schedules)}
     assert {flow: (one["concurrency_limit"], one["concurrency_options"]) for flow, one in requests.items()} == {
         flow: (None, None) if flow == "decide_review" else (1, {"collision_strategy": "ENQUEUE"}) for flow in FLOWS
+    }
+
+
+def test_the_embedded_worker_starts_one_process_a_run(settings: Settings) -> None:
+    """It is given the command for its runs, except those that have to end together with processes of their own."""
+    env = {"SIGNOFF_HOME": "/somewhere"}
+    requests = {one.flow: deployment_request(one, "signoff", env) for one in declared_deployments(settings.schedules)}
+    command = {"command": f"{shlex.quote(sys.executable)} -m flows.start_run"}
+    assert {flow: one["job_variables"] for flow, one in requests.items()} == {
+        flow: {"env": env} | ({} if flow == "ingest_assets" else command) for flow in FLOWS
     }
 
 
