@@ -47,6 +47,7 @@ def enrol(
     In a terminal it asks for that code at once; elsewhere, or later: `--confirm CODE`.
     """
     from tasks import enrol_person
+    from tasks.sign_act import signs_with_a_code
 
     resources = _resources(config, home)
     if confirm is not None:
@@ -55,7 +56,7 @@ def enrol(
         return
     if png is not None and png.exists():
         raise PictureInTheWay(png)
-    if old_code is None and not as_json and sys.stdin.isatty() and enrol_person.is_enrolled(resources, handle):
+    if old_code is None and not as_json and sys.stdin.isatty() and signs_with_a_code(resources, handle):
         old_code = _ask("Code of the authenticator that is to be replaced")
     begun = enrol_person.begin(resources, handle, old_code)
     if png is not None:
@@ -83,12 +84,13 @@ def recover(
 ) -> None:
     """Take somebody's authenticator out, by two others, for who has lost it: the person enrols anew after that."""
     from tasks import enrol_person
+    from tasks.sign_act import signs_with_a_code
 
     resources = _resources(config, home)
     codes: dict[str, str] = {}
     for helper, given in ((by, code), (second, second_code)):
         asked = given
-        if given is None and sys.stdin.isatty() and enrol_person.is_enrolled(resources, helper):
+        if given is None and sys.stdin.isatty() and signs_with_a_code(resources, helper):
             asked = _ask(f"Code of {helper}")
         codes |= {} if asked is None else {helper: asked}
     enrol_person.recover(resources, handle, by, second, codes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -76,23 +77,30 @@ def activate(
     file: Annotated[Path, typer.Argument(help="The policy file.")],
     person: Annotated[str, typer.Option("--as", help="Your handle in the roster; for the first policy, your name.")],
     roster: Annotated[Path | None, typer.Option("--roster", help="Roster file, for the first policy.")] = None,
+    code: Annotated[
+        str | None, typer.Option("--code", help="Code of your authenticator app, when you are enrolled.")
+    ] = None,
     config: ConfigOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Propose a policy, or confirm the proposal of another person: then it routes what arrives from now on.
 
-    It must pass its check with the people there are. The first policy of an empty ledger needs no second person.
+    It must pass its check with the people there are. The first policy of an empty ledger needs no second person. Who is
+    enrolled signs with a code, the one who proposes and the one who confirms.
     """
     from ledger.schema import upgrade_ledger
     from tasks.activate_policy import activate_file
     from tasks.resources import Resources
+    from tasks.sign_act import signs_with_a_code
 
     settings = read_settings(config, home)
     resources = Resources(settings)
     try:
         upgrade_ledger(resources.ledger)
-        done = activate_file(resources, file, roster or settings.roster, person)
+        if code is None and sys.stdin.isatty() and signs_with_a_code(resources, person):
+            code = typer.prompt("Code from your authenticator app", hide_input=True, err=True)
+        done = activate_file(resources, file, roster or settings.roster, person, code)
     finally:
         resources.close()
     _print_activated(done, as_json=as_json)

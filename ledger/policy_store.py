@@ -34,8 +34,15 @@ def store_policy(tx: Transaction, name: str, body: str, automatic_rules: Iterabl
     return sha256
 
 
-def activate_policy(tx: Transaction, sha256: str, activated_by: str, seconded_by: str | None = None) -> None:
-    """Make a stored policy the one that routes what arrives from now on.
+def activate_policy(
+    tx: Transaction,
+    sha256: str,
+    activated_by: str,
+    seconded_by: str | None = None,
+    *,
+    signed_step: int | None = None,
+) -> None:
+    """Make a stored policy the one that routes what arrives from now on; `signed_step`: of the code of who confirms.
 
     The first activation of an empty ledger needs one actor, every later one a second (`RuleBroken` otherwise).
     """
@@ -54,7 +61,7 @@ def activate_policy(tx: Transaction, sha256: str, activated_by: str, seconded_by
         ],
     )
     details = {"by": activated_by, "seconded_by": seconded_by, "before": before.sha256 if before else None}
-    tx.append([Draft("activate_policy", policy_sha256=sha256, details=details)])
+    tx.append([Draft("activate_policy", policy_sha256=sha256, details=details | _signed(signed_step))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +73,14 @@ class Proposal:
     proposed_at: datetime
 
 
-def propose_policy(tx: Transaction, sha256: str) -> None:
-    """Record that whoever acts wants a stored policy to be active."""
-    tx.append([Draft("propose_policy", policy_sha256=sha256)])
+def propose_policy(tx: Transaction, sha256: str, *, signed_step: int | None = None) -> None:
+    """Record that whoever acts wants a stored policy to be active; `signed_step`: of the code that signs it."""
+    tx.append([Draft("propose_policy", policy_sha256=sha256, details=_signed(signed_step))])
+
+
+def _signed(step: int | None) -> dict[str, int]:
+    """What an event tells of a signature; nothing where none was given, so that events of before read the same."""
+    return {} if step is None else {"signed_step": step}
 
 
 def open_proposal(connection: sa.Connection, sha256: str) -> Proposal | None:

@@ -9,10 +9,12 @@ from typing import Literal
 from ledger.errors import UnknownName
 from ledger.policy_store import activate_policy, active_policy, open_proposal, propose_policy, store_policy
 from ledger.roster import RosterChange, RosterPerson, import_roster, person_id_of
+from ledger.signatures import NotSigned
 from policies.document import PolicyDocument, load_policy, policy_sha256
 from policies.roster import RosterDocument, load_roster, undefined_groups, unreachable_quorums
 from tasks.errors import FileMissing, PolicyNotActivated, PolicyRefused, SettingsUnfinished
 from tasks.resources import Resources
+from tasks.sign_act import CodeRefused, sign_act
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,14 @@ def bring_in_policy(
     return Activation(sha256, is_new, change)
 
 
-def activate_file(resources: Resources, policy_file: Path, roster_file: Path | None, person: str) -> Activated:
+def activate_file(
+    resources: Resources, policy_file: Path, roster_file: Path | None, person: str, code: str | None = None
+) -> Activated:
     """Propose the policy in a file, or confirm what another person proposed; the first one becomes active at once.
 
-    `person` is a handle of the roster, or any name for the first policy, which comes with a roster file. Raises
-    `PolicyInvalid`, `PolicyRefused` (a claim is refuted), `UnknownName`, `SettingsUnfinished`.
+    `person` is a handle of the roster, or any name for the first policy, which comes with a roster file; who is
+    enrolled signs with a `code`. Raises `PolicyInvalid`, `PolicyRefused` (a claim is refuted), `UnknownName`,
+    `SettingsUnfinished`, `CodeRefused`.
     """
     with resources.ledger.reading() as connection:
         present = active_policy(connection)
@@ -87,19 +92,28 @@ def activate_file(resources: Resources, policy_file: Path, roster_file: Path | N
         return Activated(sha256, "active", actor)
     _require_proof(policy, _roster(resources))
     with resources.ledger.writing(resources.origin(actor)) as tx:
-        if person_id_of(tx.connection, person) is None:
+        person_id = person_id_of(tx.connection, person)
+        if person_id is None:
             raise UnknownName(f"{person!r} has just left the roster; nothing was changed")
         present = active_policy(tx.connection)  # again, under the lock
         if present is not None and present.sha256 == sha256:
             return Activated(sha256, "active", actor)
         proposal = open_proposal(tx.connection, sha256)
-        if proposal is None:
-            store_policy(tx, policy.name, text, (rule.name for rule in policy.approval.automatic))
-            propose_policy(tx, sha256)
-        elif proposal.proposed_by != actor:
-            activate_policy(tx, sha256, proposal.proposed_by, actor)
-            return Activated(sha256, "activated", proposal.proposed_by)
-    return Activated(sha256, "proposed", actor if proposal is None else proposal.proposed_by)
+        if proposal is not None and proposal.proposed_by == actor:
+            return Activated(sha256, "proposed", actor)
+        signed = sign_act(tx, resources, person_id, code, "policy")
+        if not isinstance(signed, NotSigned):
+            step = None if signed is None else signed.step
+            if proposal is None:
+                store_policy(tx, policy.name, text, (rule.name for rule in policy.approval.automatic))
+                propose_policy(tx, sha256, signed_step=step)
+            else:
+                activate_policy(tx, sha256, proposal.proposed_by, actor, signed_step=step)
+    if isinstance(signed, NotSigned):
+        raise CodeRefused(signed.words)
+    if proposal is None:
+        return Activated(sha256, "proposed", actor)
+    return Activated(sha256, "activated", proposal.proposed_by)
 
 
 def _require_proof(policy: PolicyDocument, roster: RosterDocument | None) -> None:

@@ -18,25 +18,14 @@ from ledger.enrolment import (
 from ledger.errors import UnknownName
 from ledger.notices import write_notices
 from ledger.roster import person_id_of, present_people
-from ledger.signatures import NotSigned, enrolled_people, refuse_code, sign
+from ledger.signatures import NotSigned, refuse_code, sign
 from ledger.transaction import Transaction
 from policies.one_time_code import enrolment_uri
-from tasks.errors import PermanentError
 from tasks.identity_keys import drop_previous_key, ensure_key_ring, exchange_key, read_key_ring
 from tasks.resources import Resources
+from tasks.sign_act import CodeRefused
 
 ACTOR = "operator:people"
-
-
-class CodeRefused(PermanentError):
-    """A code was not taken; the message says why, and does not tell it."""
-
-    def __init__(self, words: str) -> None:
-        super().__init__(f"{words} Nothing was changed")
-        self.words = words
-
-    def __reduce__(self) -> tuple[type[CodeRefused], tuple[str]]:
-        return (type(self), (self.words,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +43,6 @@ class Rekeyed:
 
     key_id: str
     secrets: int
-
-
-def is_enrolled(resources: Resources, handle: str) -> bool:
-    """Whether somebody of the roster can sign. Raises `UnknownName`."""
-    with resources.ledger.reading() as connection:
-        return _person(connection, handle) in enrolled_people(connection)
 
 
 def begin(resources: Resources, handle: str, old_code: str | None = None) -> Begun:
@@ -140,12 +123,6 @@ def rekey(resources: Resources) -> Rekeyed:
     if in_use <= {ring.current}:
         drop_previous_key(resources.settings)
     return Rekeyed(ring.current, count)
-
-
-def people_who_sign(resources: Resources) -> frozenset[int]:
-    """Ids of those who are enrolled."""
-    with resources.ledger.reading() as connection:
-        return enrolled_people(connection)
 
 
 def _warn(tx: Transaction, person_id: int, text: str) -> None:

@@ -109,9 +109,8 @@ def test_an_authenticator_counts_once_it_is_confirmed(office: Office) -> None:
     assert office.read("unenrol", "lea", "--code", office.code(second)) == {"handle": "lea", "enrolled": False}
     assert office.enrolled() == []
     told = [action for (action,) in office.rows("SELECT action FROM events WHERE action LIKE '%enrol%' ORDER BY seq")]
-    assert told == [
-        "begin_enrolment", "confirm_enrolment", "begin_enrolment", "end_enrolment", "confirm_enrolment", "end_enrolment",
-    ]  # fmt: skip
+    begin, confirm, end = "begin_enrolment", "confirm_enrolment", "end_enrolment"
+    assert told == [begin, confirm, begin, end, confirm, end]
     assert office.rows("SELECT reason FROM events WHERE action = 'refuse_code'") == [("wrong code",)] * 2
     assert office.rows("SELECT sealed, ended_for FROM signing_secrets") == [(None, "replaced"), (None, "unenrolled")]
     assert office.rows("SELECT kind, COUNT(*) FROM notices") == [("security", 3)]
@@ -205,3 +204,27 @@ def test_what_they_print_is_as_documented(office: Office) -> None:
     office.enrol("mei")
     recovered = office.read("recover", "mei", "--by", "jonas", "--second", "tomasz")
     assert recovered.keys() == documented("people recover").keys()
+
+
+def test_policies_are_signed_by_who_is_enrolled(office: Office) -> None:
+    """Who proposes and who confirms give a code each; without it nothing is proposed; the events say by which step."""
+    secret = office.enrol("lea")
+    changed = office.folder / "next.yaml"
+    changed.write_text(policy_text().replace("max_size: 2 GiB", "max_size: 3 GiB"), encoding="utf-8")
+
+    def activate(*more: str) -> Said:
+        office.now += timedelta(minutes=1)
+        return say(office.config, "policy", "activate", str(changed), *more)
+
+    assert "A code has six digits" in activate("--as", "lea").err
+    assert office.rows("SELECT COUNT(*) FROM events WHERE action = 'propose_policy'") == [(0,)]
+    assert office.rows("SELECT reason FROM events WHERE action = 'refuse_code'") == [("no code",)]
+    code = office.code(secret)
+    assert "is proposed by person:" in activate("--as", "lea", "--code", code).out
+    assert "is active: it routes" in activate("--as", "tomasz").out
+    told = office.rows(
+        "SELECT action, body FROM events WHERE action IN ('propose_policy', 'activate_policy') ORDER BY seq"
+    )
+    signed = [(action, json.loads(body).get("details", {}).get("signed_step")) for action, body in told]
+    step = step_at(office.now - timedelta(minutes=1))
+    assert signed == [("activate_policy", None), ("propose_policy", step), ("activate_policy", None)]
