@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from ledger import tables
 from ledger.decide import Ballot, decide
 from ledger.effects import Carried, Effect, begin_effects, complete_publications, load_open_effects, note_failure
 from ledger.engine import Ledger
-from ledger.errors import StaleVersion
+from ledger.errors import RuleBroken, StaleVersion
 from ledger.gates import GateTerms
 from ledger.ladder import Terms, fire_due
 from ledger.reader import unscreened
@@ -24,6 +29,7 @@ from ledger.review import load_review
 from ledger.roster import RosterPerson, import_roster
 from ledger.rounds import close_emptied_reviews, close_round, parked_runs
 from ledger.submit import submit
+from ledger.tables import to_micros
 from ledger.transaction import Transaction
 from ledger.transitions import Move, move
 from ledger.verify import verify_chain
@@ -115,12 +121,22 @@ NEVER: dict[str, str] = {
     "a reminder or an end that nobody hears of": """
         SELECT r.version_id FROM rungs r WHERE r.kind <> 'escalate' AND NOT EXISTS (
           SELECT 1 FROM notices n WHERE n.created_at = r.fired_at AND n.kind = r.kind)""",
+    "disposed of while it was held": """
+        SELECT e.version_id FROM events e JOIN holds h ON h.version_id = e.version_id
+        WHERE e.action = 'dispose' AND h.placed_at < e.at AND (h.released_at IS NULL OR h.released_at > e.at)""",
+    "to be disposed of, and held": """
+        SELECT f.version_id FROM effects f JOIN holds h ON h.version_id = f.version_id
+        WHERE f.kind = 'dispose' AND f.status = 'open' AND h.released_at IS NULL""",
     "bytes out of custody": """
         SELECT v.version_id FROM versions v WHERE NOT EXISTS (
           SELECT 1 FROM custody c WHERE c.version_id = v.version_id AND c.released_at IS NULL)""",
 }
 
 TERMS = Terms(Calendar(days="mon-sun", hours="06:00-22:00"), LADDER, reminded=("owners",), told=("owners", "agency"))
+EVERY = 8
+"""Steps between two looks at the whole chain and all records, which take longer than the steps."""
+TOGETHER = 10
+"""Histories of a soak between two looks at the clock."""
 CONTENTS = ["content 0", "content 1", "content 2"]
 GATES = [(BRAND,), (BRAND_BY_TWO,), (BRAND, LEGAL), (BRAND, LEGAL_AFTER), (LEGAL_AFTER, BRAND_BY_TWO)]
 
@@ -134,9 +150,15 @@ def while_there_is(sql: str) -> Callable[[Any], Any]:
     return precondition(lambda self: bool(self.raw.execute(f"{sql} LIMIT 1")))
 
 
+STATEMENTS = st.integers(0, 40)
+"""After how many statements a process dies; a transaction that has fewer dies before its commit."""
 SUBMITTED = "SELECT 1 FROM versions WHERE state = 'submitted'"
 PARKED = "SELECT 1 FROM parkings WHERE status = 'parked'"
 OPEN = "SELECT 1 FROM effects WHERE status = 'open'"
+MOVING = f"{OPEN} AND kind <> 'dispose'"
+MOVED = ["publish", "withdraw", "archive"]
+DISPOSABLE = "state IN ('rejected', 'superseded', 'withdrawn', 'archived')"
+HELD = "SELECT 1 FROM holds WHERE version_id = ? AND released_at IS NULL"
 
 
 class Histories(RuleBasedStateMachine):
@@ -148,20 +170,33 @@ class Histories(RuleBasedStateMachine):
         self.world = ApprovalWorld(ledger)
         self.raw = RawSql(ledger.url)
         self.missing: str | None = None
+        self.steps = 0
+        self.sound_steps = 0
 
     def teardown(self) -> None:
-        """Close the plain connection."""
-        self.raw.close()
+        """Look once more at everything, unless a step has failed, and close the plain connection."""
+        try:
+            if self.steps == self.sound_steps:
+                self.look_at_everything()
+        finally:
+            self.raw.close()
 
     def one_of(self, sql: str, pick: int, *values: Any) -> Any | None:
         """One of the rows' first columns, or None."""
         rows = self.raw.execute(sql, *values)
         return rows[pick % len(rows)][0] if rows else None
 
-    def crash_in(self, act: Callable[[Transaction], Any]) -> None:
-        """Do something and die before the commit: nothing of it may be left."""
+    def crash_in(self, act: Callable[[Transaction], Any], statements: int) -> None:
+        """Do something and die after so many statements, before the commit at the latest: nothing of it may be left."""
         before = self.fingerprint()
+        sent = count(1)
+
+        def die(*_: Any) -> None:
+            if next(sent) > statements:
+                raise Crash
+
         with suppress(Crash), self.world.writing() as tx:
+            sa.event.listen(tx.connection, "before_cursor_execute", die)
             act(tx)
             raise Crash
         assert self.fingerprint() == before
@@ -180,6 +215,7 @@ class Histories(RuleBasedStateMachine):
             "parkings",
             "rungs",
             "notices",
+            "holds",
         )
         counts = ", ".join(f"(SELECT COUNT(*) FROM {table})" for table in tables)
         return self.raw.execute(f"SELECT seq, hash, {counts} FROM chain_head")
@@ -256,25 +292,25 @@ class Histories(RuleBasedStateMachine):
         self.park()
 
     @while_there_is("SELECT 1 FROM versions WHERE state IN ('in_review', 'quarantined', 'changes_requested')")
-    @rule(hours=st.integers(0, 30), dies=st.booleans())
-    def keep_deadlines(self, hours: int, dies: bool) -> None:
+    @rule(hours=st.integers(0, 30), dies=st.none() | STATEMENTS)
+    def keep_deadlines(self, hours: int, dies: int | None) -> None:
         """Time passes and a sweep comes; it may die half-way, and then the next one does all of it."""
         self.world.now += timedelta(hours=hours)
 
         def act(tx: Transaction) -> None:
             fire_due(tx, [*waiting_gates(tx.connection), *waiting_versions(tx.connection)], lambda _: TERMS)
 
-        if dies:
-            self.crash_in(act)
+        if dies is not None:
+            self.crash_in(act, dies)
         with self.world.writing("system:enforce_deadlines") as tx:
             act(tx)
         self.park()
 
-    @while_there_is(OPEN)
+    @while_there_is(MOVING)
     @rule(pick=st.integers(0, 9), fails=st.booleans())
     def carry_out(self, pick: int, fails: bool) -> None:
         """An open effect is carried out, or fails and stays open."""
-        effect = self.an_open_effect(pick)
+        effect = self.an_open_effect(pick, MOVED)
         with self.world.writing() as tx:
             begin_effects(tx, [effect.effect_id])
         if fails:
@@ -338,6 +374,49 @@ class Histories(RuleBasedStateMachine):
         if version_id is not None:
             self.world.open_effect(kind, version_id, reason)
 
+    @while_there_is(f"SELECT 1 FROM versions WHERE {DISPOSABLE}")
+    @rule(pick=st.integers(0, 9))
+    def plan_disposal(self, pick: int) -> None:
+        """An old version is to be disposed of; if it is held, nobody can."""
+        free = "NOT EXISTS (SELECT 1 FROM effects f WHERE f.version_id = v.version_id AND f.status = 'open')"
+        version_id = self.one_of(f"SELECT v.version_id FROM versions v WHERE {DISPOSABLE} AND {free} ORDER BY 1", pick)
+        if version_id is not None:
+            is_held = self.raw.execute(HELD, version_id)
+            with pytest.raises(RuleBroken, match="rule 6") if is_held else nullcontext():
+                self.world.open_effect("dispose", version_id, "old")
+
+    @while_there_is(f"{OPEN} AND kind = 'dispose'")
+    @rule(pick=st.integers(0, 9))
+    def dispose(self, pick: int) -> None:
+        """What is to be disposed of is gone."""
+        effect = self.an_open_effect(pick, ["dispose"])
+        with self.world.writing("system:carry_out_effects") as tx:
+            done = "UPDATE effects SET status = 'done', closed_at = :at WHERE effect_id = :effect"
+            tx.connection.execute(sa.text(done), {"at": to_micros(tx.origin.at), "effect": effect.effect_id})
+            state = State(effect.state)
+            move(tx, [Move(effect.version_id, Action.DISPOSE, state, effect_id=effect.effect_id)])
+
+    @while_there_is("SELECT 1 FROM versions")
+    @rule(pick=st.integers(0, 9))
+    def hold(self, pick: int) -> None:
+        """A matter keeps a version, unless its disposal has begun or is over."""
+        version_id = self.one_of("SELECT version_id FROM versions WHERE state IS NOT NULL ORDER BY 1", pick)
+        going = self.raw.execute(f"{OPEN} AND kind = 'dispose' AND version_id = ?", version_id)
+        too_late = going or self.world.state(version_id) == "disposed"
+        with pytest.raises(RuleBroken, match="rule 6") if too_late else nullcontext(), self.world.writing() as tx:
+            (hold_id,) = tx.number(tables.holds)
+            row = {"hold_id": hold_id, "version_id": version_id, "matter": "m", "placed_by": "ada"}
+            tx.insert(tables.holds, [{**row, "placed_at": tx.origin.at}])
+
+    @while_there_is("SELECT 1 FROM holds WHERE released_at IS NULL")
+    @rule(pick=st.integers(0, 9))
+    def let_go(self, pick: int) -> None:
+        """A matter is closed."""
+        hold_id = self.one_of("SELECT hold_id FROM holds WHERE released_at IS NULL ORDER BY 1", pick)
+        with self.world.writing() as tx:
+            closed = "UPDATE holds SET released_at = :at, released_by = 'b' WHERE hold_id = :hold"
+            tx.connection.execute(sa.text(closed), {"at": to_micros(tx.origin.at), "hold": hold_id})
+
     @while_there_is("SELECT 1 FROM versions WHERE state = 'quarantined'")
     @rule(pick=st.integers(0, 9))
     def release(self, pick: int) -> None:
@@ -366,16 +445,16 @@ class Histories(RuleBasedStateMachine):
         """The clock jumps."""
         self.world.now += timedelta(hours=hours)
 
-    @rule(key=st.sampled_from("abc"), content=st.sampled_from(CONTENTS))
-    def crash_while_submitting(self, key: str, content: str) -> None:
-        """The process dies after it has submitted, before the commit."""
+    @rule(key=st.sampled_from("abc"), content=st.sampled_from(CONTENTS), after=STATEMENTS)
+    def crash_while_submitting(self, key: str, content: str, after: int) -> None:
+        """The process dies between two statements of a submission, or before its commit."""
         arrival = self.world.arrival(f"spring/{key}.jpg", content)
-        self.crash_in(lambda tx: submit(tx, [arrival], self.world.policy))
+        self.crash_in(lambda tx: submit(tx, [arrival], self.world.policy), after)
 
     @while_there_is(PARKED)
-    @rule(pick=st.integers(0, 9))
-    def crash_while_deciding(self, pick: int) -> None:
-        """The process dies after a decision, before the commit."""
+    @rule(pick=st.integers(0, 9), after=STATEMENTS)
+    def crash_while_deciding(self, pick: int, after: int) -> None:
+        """The process dies between two statements of a decision, or before its commit."""
         review_id = self.one_of("SELECT review_id FROM parkings WHERE status = 'parked' ORDER BY review_id", pick)
         lea = self.world.person("lea")
 
@@ -384,24 +463,31 @@ class Histories(RuleBasedStateMachine):
             decide(tx, review_id, review.round, lea, lea, [Ballot(one.gate_id, "approve") for one in review.items])
             close_round(tx, review_id, review.round, "answered", None)
 
-        self.crash_in(act)
+        self.crash_in(act, after)
 
     @while_there_is(f"{OPEN} AND kind = 'publish'")
-    @rule(pick=st.integers(0, 9))
-    def crash_while_publishing(self, pick: int) -> None:
-        """The process dies after it has marked a publication, before the commit."""
+    @rule(pick=st.integers(0, 9), after=STATEMENTS)
+    def crash_while_publishing(self, pick: int, after: int) -> None:
+        """The process dies between two statements that mark a publication, or before the commit."""
         effect = self.an_open_effect(pick, ["publish"])
-        self.crash_in(lambda tx: complete_publications(tx, [Carried(effect)]))
+        self.crash_in(lambda tx: complete_publications(tx, [Carried(effect)]), after)
 
     @invariant()
     def nothing_happens_that_must_not(self) -> None:
         """None of the questions that look for a broken promise has an answer."""
+        self.steps += 1
         broken = {name: found for name, sql in NEVER.items() if (found := self.raw.execute(sql))}
         assert broken == {}
 
     @invariant()
     def the_chain_holds(self) -> None:
-        """From the first event to the head, and the records say what it says."""
+        """Looked at now and then: what a step damages stays damaged."""
+        if self.steps % EVERY == 0:
+            self.look_at_everything()
+        self.sound_steps = self.steps
+
+    def look_at_everything(self) -> None:
+        """The chain holds from the first event to the head, and the records say what it says."""
         with self.world.ledger.reading() as connection:
             found = verify_chain(connection)
             mismatches = verify_records(connection)
@@ -433,15 +519,23 @@ def test_random_histories(ledger: Ledger, sqlite_template: Path) -> None:
     tell(ledger, sqlite_template if ledger.is_sqlite else None, examples=8, steps=25)
 
 
+def tell_for_long(ledger: Ledger, template: Path, examples: int, steps: int) -> None:
+    """Run so many random histories, or as many as `SIGNOFF_SOAK_S` seconds allow."""
+    until = time.monotonic() + float(os.environ.get("SIGNOFF_SOAK_S", "inf"))
+    for _ in range(0, examples, TOGETHER):
+        if time.monotonic() < until:
+            tell(ledger, template if ledger.is_sqlite else None, TOGETHER, steps)
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 def test_thousands_of_random_histories(ledger: Ledger, sqlite_template: Path) -> None:
     """Thousands, as long as most versions' lives."""
-    tell(ledger, sqlite_template if ledger.is_sqlite else None, examples=2_000, steps=30)
+    tell_for_long(ledger, sqlite_template, examples=2_000, steps=30)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 def test_long_random_histories(ledger: Ledger, sqlite_template: Path) -> None:
     """Some that are much longer."""
-    tell(ledger, sqlite_template if ledger.is_sqlite else None, examples=60, steps=120)
+    tell_for_long(ledger, sqlite_template, examples=60, steps=120)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -83,8 +84,8 @@ def test_four_writers(world: ApprovalWorld) -> None:
 
 @pytest.mark.soak
 def test_four_writers_for_a_minute(world: ApprovalWorld) -> None:
-    """The same, long enough for the log to be folded in and the tables to grow."""
-    load(world, 60)
+    """The same (or `SIGNOFF_SOAK_S` seconds), long enough for the log to be folded in and the tables to grow."""
+    load(world, float(os.environ.get("SIGNOFF_SOAK_S", "60")))
 
 
 def test_readers_keep_their_moment(world: ApprovalWorld) -> None:
