@@ -43,7 +43,8 @@ def announce_opened(tx: Transaction, reviews: Iterable[Review]) -> None:
 def announce_rejected(tx: Transaction, review: Review, version_ids: Collection[int]) -> None:
     """Tell the groups that submitted these versions of the review which of them were rejected in it, in this moment.
 
-    Those that were sent back for changes become a review of their own, which announces itself.
+    Those that were sent back for changes become a review of their own, which announces itself; what they withdraw in
+    it, they know.
     """
     versions = tables.versions
     query = (
@@ -56,7 +57,7 @@ def announce_rejected(tx: Transaction, review: Review, version_ids: Collection[i
         )
         .order_by(versions.c.submitter, tables.assets.c.key)
     )
-    rows = tx.connection.execute(query).all() if version_ids else []
+    rows = tx.connection.execute(query).all() if version_ids and review.purpose != CHANGES else []
     if not rows:
         return
     members, _ = group_members(tx.connection)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from ledger.announce import announce_rejected
 from ledger.decide import Ballot, Decided, decide, mark_answered, note_attempt
 from ledger.errors import StaleVersion
 from ledger.held import decide_held
+from ledger.receipts import write_receipt
 from ledger.review import Review, load_review
 from ledger.rounds import close_round, mark_parked, parking_of_run, parkings_to_do
 from ledger.signatures import NotSigned
@@ -121,6 +123,8 @@ def _take(tx: Transaction, resources: Resources, review: Review, given: Given) -
     else:
         whose = (answer.person_id, answer.on_behalf_of)
         decided = decide(tx, review.review_id, review.round, *whose, ballots, signed_step=step)
+    announce_rejected(tx, review, decided.turned_down)
+    write_receipt(tx, review, answer.person_id, {item.gate_id: item.key for item in review.items})
     if decided.refused:
         note_attempt(tx, review.review_id, review.round, "; ".join(sorted(set(decided.refused.values()))))
     return Recorded(review.review_id, _words(review, answer, decided), decided)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -44,6 +45,9 @@ def test_prefect_hears_what_happened_to_reviews(workplace: Workplace) -> None:
     assert told == [(handle, "opened", row["review"]) for handle in asked]
     tags = workplace.stack.api.find(f"flow_runs/{row['flow_run_id']}")["tags"]
     assert {"signoff", f"stage:{row['stage']}", *(f"for:{handle}" for handle in asked)} <= set(tags)
+    workplace.enforce(CLOCK=(row["due_at"] - timedelta(minutes=1)).isoformat())
+    run = workplace.stack.api.find(f"flow_runs/{row['flow_run_id']}")
+    assert (sorted({*run["tags"]} - {*tags}), run["name"].rpartition(" · ")[2]) == (["due-today"], "due-today")
     workplace.run(send_notices)
     (opened,) = events_of(workplace, 1)
     assert opened["event"] == "signoff.review.opened"
@@ -60,6 +64,9 @@ def test_prefect_hears_what_happened_to_reviews(workplace: Workplace) -> None:
     workplace.decide(row, exceptions={"dropped": "reject"})
     assert tell_prefect(workplace.resources) == 2
     found = events_of(workplace, 3)
+    news = workplace.rows("SELECT DISTINCT handle FROM notices JOIN people USING (person_id) WHERE kind = 'decided'")
+    studio = workplace.rows("SELECT handle FROM memberships JOIN people USING (person_id) WHERE group_name = 'studio'")
+    assert sorted(news) == sorted(studio) != []
     assert [one["event"] for one in found] == [
         "signoff.review.opened",
         "signoff.review.decided",
