@@ -18,7 +18,7 @@ from ledger.transaction import Draft, Transaction, batches
 
 FORGOTTEN: Final = "forgotten person"
 _REWRITTEN: Final = ("notes", "people", "parkings", "signing_secrets")
-_ASKED_ANEW: Final = "Somebody whom the form offered was forgotten."
+_ASKED_ANEW: Final = "Somebody whom the form offered or quoted was forgotten."
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,8 @@ def _rounds_that_name(connection: sa.Connection, names: Iterable[str]) -> list[t
 def _forms_that_name(
     connection: sa.Connection, person_id: int, rounds: Iterable[tuple[int, int]]
 ) -> list[tuple[int, int]]:
-    """Rounds that wait and offer the person, or did before they left: at a gate, for somebody, or as an owner."""
+    """Rounds that wait and offer the person, or did before they left (at a gate, for somebody, as an owner), or that
+    quote what they said of one of the assets before."""
     t = tables
     eligible, held, memberships = t.gate_eligible, t.review_versions, t.memberships
     asked = (
@@ -156,14 +157,8 @@ def _forms_that_name(
         .join(t.rungs, sa.and_(t.rungs.c.version_id == held.c.version_id, t.rungs.c.since_seq == held.c.since_seq))
         .where(t.rungs.c.group_name.in_(groups))
     )
-    quoted = (  # what was asked for stands on the form of those who are to do it
-        sa.select(held.c.review_id)
-        .join(t.gates, t.gates.c.version_id == held.c.version_id)
-        .join(t.decisions, t.decisions.c.gate_id == t.gates.c.gate_id)
-        .where(t.decisions.c.person_id == person_id, t.decisions.c.note_id.is_not(None))
-    )
     parkings = t.parkings
-    offering = asked.union(owning, escalated, quoted)
+    offering = asked.union(owning, escalated, *_quoting(person_id))
     query = (
         sa.select(parkings.c.review_id, parkings.c.round, parkings.c.review_id.in_(offering))
         .where(parkings.c.status.in_(("to_park", "parked")))
@@ -175,6 +170,30 @@ def _forms_that_name(
         for review_id, number, offers in connection.execute(query)
         if offers or (review_id, number) in naming
     ]
+
+
+def _quoting(person_id: int) -> list[sa.Select[Any]]:
+    """Reviews of assets that the person has commented on, in any version: their forms show what was said before."""
+    t = tables
+    versions, others = t.versions, t.versions.alias("others")
+    at_gates = (
+        sa.select(t.gates.c.version_id)
+        .join(t.decisions, t.decisions.c.gate_id == t.gates.c.gate_id)
+        .where(t.decisions.c.person_id == person_id, t.decisions.c.note_id.is_not(None))
+    )
+    on_held = sa.select(t.held_decisions.c.version_id).where(t.held_decisions.c.person_id == person_id)
+    commented = (
+        sa.select(others.c.version_id)
+        .join(versions, versions.c.asset_id == others.c.asset_id)
+        .where(versions.c.version_id.in_(at_gates.union(on_held)))
+    )
+    gated = (
+        sa.select(t.review_gates.c.review_id)
+        .join(t.gates, t.gates.c.gate_id == t.review_gates.c.gate_id)
+        .where(t.gates.c.version_id.in_(commented))
+    )
+    held = sa.select(t.review_versions.c.review_id).where(t.review_versions.c.version_id.in_(commented))
+    return [gated, held]
 
 
 def _counted_in(connection: sa.Connection, person_id: int) -> list[int]:

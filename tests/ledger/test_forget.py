@@ -16,7 +16,7 @@ from ledger.roster import RosterPerson, import_roster, present_people
 from ledger.rounds import close_round
 from ledger.verify import verify_chain
 from ledger.verify_records import verify_records
-from tests.ledger.approval_world import BRAND_BY_TWO, GROUPS, PEOPLE, ApprovalWorld
+from tests.ledger.approval_world import BRAND_BY_TWO, GROUPS, LEGAL, PEOPLE, ApprovalWorld
 from tests.ledger.raw_sql import RawSql
 
 WORDS = "The horizon hangs to the left, said in words that stand nowhere else."
@@ -142,10 +142,22 @@ def test_forms_that_offer_them_are_replaced(world: ApprovalWorld) -> None:
         import_roster(tx, people, {**GROUPS, "brand": ("ben", "mia"), "legal": ()})
     forget(world)
     rounds = world.ask("SELECT round, status, reason FROM parkings ORDER BY review_id, round")
-    assert rounds == [(1, "replaced", None), (2, "to_park", "Somebody whom the form offered was forgotten.")] * 2
+    again = "Somebody whom the form offered or quoted was forgotten."
+    assert rounds == [(1, "replaced", None), (2, "to_park", again)] * 2
     with world.ledger.reading() as connection:
         assert [one.handle for one in load_review(connection, 1).people] == ["ben"]
         assert verify_records(connection) == []
+
+
+def test_forms_that_quote_them_are_replaced(world: ApprovalWorld) -> None:
+    """A form shows what was said of the version before; one of another asset stays."""
+    version_id = world.in_review("spring/a.jpg", "one", LEGAL)
+    world.vote(world.review_of(version_id, "legal"), "kim", "request_changes", WORDS)
+    world.in_review("spring/a.jpg", "two")
+    world.in_review("spring/b.jpg", "three")
+    forget(world, "kim")
+    rounds = world.ask("SELECT review_id, round, status FROM parkings WHERE review_id > 1 ORDER BY review_id, round")
+    assert rounds == [(2, 1, "replaced"), (2, 2, "to_park"), (3, 1, "parked")]
 
 
 def test_nobody_is_forgotten_while_they_count_at_an_open_gate(world: ApprovalWorld) -> None:
