@@ -19,6 +19,7 @@ _LONGEST = 600
 _NEAREST = str.maketrans(
     {"ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "đ": "d", "ı": "i"}
     | dict.fromkeys("‐‑‒–—−", "-")
+    | {"×": "x"}
     | dict.fromkeys("‘’‚", "'")
     | dict.fromkeys("“”„«»", '"')
 )

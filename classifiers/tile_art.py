@@ -29,7 +29,7 @@ ACCENTS: dict[str, Color] = {
 
 _SMOOTH = 3  # shapes are drawn so much larger and then reduced: Pillow draws without antialiasing
 _LEAST_LETTERS_PX = 17  # of a text's first lines: the form shows a sheet at half its size
-_BADGE_PX = 40
+_BADGE_PX = 46  # a number of two digits
 _READ_CHARS = 2_000
 _READABLE = ("JPEG", "PNG", "WEBP")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from textwrap import wrap
 
 from policies.quantities import size_text
 from policies.review_sheet import Purpose, ReviewItem, ReviewSheet
@@ -10,6 +11,8 @@ from policies.shown_text import cut_middle, markdown_link, markdown_text
 
 CELL_LIMIT = 32
 """Characters of an unbroken word in the table: the dialog of the UI is about 460 pixels wide."""
+LINE_LIMIT = 44
+"""Characters of an unbroken word outside the table."""
 TEXT_LIMIT = 400
 WHOLE = 5_000
 """Characters of a comment that has to be read to its end, with what stands before it."""
@@ -27,6 +30,7 @@ _AUTHENTICATED = (
     "**Who you are is authenticated** by the code of your authenticator app: type it last. None yet? "
     "`signoff people enrol` with your handle gives one."
 )
+_BREAK = "\N{ZERO WIDTH SPACE}"
 _HEAD = "| # | asset | findings |\n|---:|---|---|"
 
 
@@ -43,7 +47,7 @@ def _reason(sheet: ReviewSheet) -> str:
     if sheet.reason is None:
         return ""
     earlier = f" · {markdown_link('The earlier round', sheet.previous_run_url)}" if sheet.previous_run_url else ""
-    return f"**Here again:** {markdown_text(sheet.reason, TEXT_LIMIT)}{earlier}"
+    return f"**Here again:** {_breakable(sheet.reason, TEXT_LIMIT)}{earlier}"
 
 
 def _heading(sheet: ReviewSheet) -> str:
@@ -92,21 +96,38 @@ def _finding_lines(item: ReviewItem, held_as: str) -> list[str]:
     approvals = [f"**{markdown_text(item.approvals)}**"] if item.approvals else []
     rights = [f"rights: **{markdown_text(item.clearance)}**", *(_words(text) for text in item.reasons)]
     held = [f"**{held_as}: {_words(item.held_because)}**"] if item.held_because else []
-    return [*held, *approvals, *_changed_lines(item), *_recognised(item), *rights]
+    return [*held, *approvals, *_changed_lines(item), *_recognised(item), *rights, *_waiver_lines(item)]
+
+
+def _waiver_lines(item: ReviewItem) -> list[str]:
+    if not item.blocked:
+        return []
+    if not item.waives:
+        return ["**cannot be waived**"]
+    return [f"***waive* takes upon you: {', '.join(markdown_text(code) for code in item.waives)}**"]
 
 
 def _changed_lines(item: ReviewItem) -> list[str]:
     if item.changed_since is None:
         return []
     differences = [_words(line) for line in (*item.changes, *item.text_diff)]
-    return [f"**changed since {markdown_text(item.changed_since)}:**", *differences]
+    return [f"**changed since {_words(item.changed_since)}:**", *differences]
 
 
 def _recognised(item: ReviewItem) -> list[str]:
     if item.label is None:
         return [f"not recognised: {_words(item.abstained)}" if item.abstained else "not classified"]
     score = "" if item.score is None else f" {item.score:.2f}"
-    return [f"**{markdown_text(item.label)}**{score}", *(_words(doubt) for doubt in item.doubts)]
+    return [f"**{_words(item.label)}**{score}", *(_words(doubt) for doubt in item.doubts)]
+
+
+def _breakable(text: str, limit: int) -> str:
+    """Foreign words for a line of its own: all of them, a word that is longer than the line broken."""
+    words = cut_middle(" ".join(text.split()), limit).split(" ")
+    if max(map(len, words)) <= LINE_LIMIT:
+        return markdown_text(text, limit)  # whole: words that run to the left keep their order
+    pieces = (wrap(word, LINE_LIMIT, break_on_hyphens=False) or [word] for word in words)
+    return " ".join(_BREAK.join(markdown_text(piece, LINE_LIMIT * 9) for piece in broken) for broken in pieces)
 
 
 def _words(text: str) -> str:
@@ -118,7 +139,7 @@ def _earlier_comments(sheet: ReviewSheet) -> str:
     """What was said before; what was asked for is shown whole: somebody has to do it."""
     is_asked = sheet.purpose is Purpose.CHANGES
     lines = [
-        f"- **{item.position}** {markdown_text(comment, WHOLE if is_asked else TEXT_LIMIT)}"
+        f"- **{item.position}** {_breakable(comment, WHOLE if is_asked else TEXT_LIMIT)}"
         for item in sheet.items
         for comment in item.earlier_comments
     ]
