@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-import holidays as public_holidays
 from pydantic import field_validator
 
 from policies.quantities import Duration, Unit
@@ -92,6 +91,8 @@ class Calendar(Section):
     @classmethod
     def _holidays_known(cls, value: str | None) -> str | None:
         if value is not None:
+            import holidays as public_holidays  # slow to import, and not every calendar keeps any
+
             country, _, part = value.partition("-")
             known = public_holidays.list_supported_countries(include_aliases=False)
             if country not in known or (part and part not in known[country]):
@@ -223,5 +224,7 @@ def _zones() -> frozenset[str]:
 
 @lru_cache(maxsize=256)
 def _kept(holidays: str, year: int) -> frozenset[date]:
+    import holidays as public_holidays
+
     country, _, part = holidays.partition("-")
     return frozenset(public_holidays.country_holidays(country, subdiv=part or None, years=year))
