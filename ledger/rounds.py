@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ledger import tables
 from ledger.canonical import canonical_json
 from ledger.errors import StaleVersion, UnknownName
-from ledger.transaction import Draft, Transaction
+from ledger.transaction import Draft, Transaction, batches
 
 
 def parkings_to_do(connection: sa.Connection) -> list[tuple[int, int]]:
@@ -51,6 +51,23 @@ def parking_of_run(connection: sa.Connection, flow_run_id: str) -> tuple[int, in
     parkings = tables.parkings
     row = connection.execute(sa.select(parkings).where(parkings.c.flow_run_id == flow_run_id)).one_or_none()
     return None if row is None else (row.review_id, row.round, row.status)
+
+
+def is_waiting(connection: sa.Connection, review_id: int, round_number: int) -> bool:
+    """Whether a round is parked, or waits to be."""
+    parkings = tables.parkings
+    this = sa.and_(parkings.c.review_id == review_id, parkings.c.round == round_number)
+    return connection.scalar(sa.select(parkings.c.status).where(this)) in ("to_park", "parked")
+
+
+def tokens_of_rounds(connection: sa.Connection, rounds: Iterable[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    """(review, round) → what its run and form are marked with; a round of an older release has none."""
+    tokens, wanted = tables.round_tokens, set(rounds)
+    found: dict[tuple[int, int], str] = {}
+    for batch in batches(review_id for review_id, _ in wanted):
+        for row in connection.execute(sa.select(tokens).where(tokens.c.review_id.in_(batch))):
+            found[row.review_id, row.round] = row.token
+    return {one: token for one, token in found.items() if one in wanted}
 
 
 def mark_parked(

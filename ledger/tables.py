@@ -469,6 +469,13 @@ parkings = _table(  # each round of a review is one Prefect flow run
     ),
 )
 
+round_tokens = _table(  # random, given by a trigger: what run and form of a round are marked with; before 0012 none
+    "round_tokens",
+    _ref("review_id", "reviews.review_id", primary_key=True),
+    _int("round", primary_key=True),
+    _text("token"),
+)
+
 notes = _table(  # words of people, beside the chain, which holds their salted hashes
     "notes",
     _key("note_id"),

@@ -10,11 +10,13 @@ from typing import Any
 from policies.one_time_code import CODE_PATTERN, is_code
 from policies.review_page import form_description
 from policies.review_sheet import Decision, Reviewer, ReviewItem, ReviewSheet
+from policies.shown_text import plain_text
 
 __all__ = [
     "COMMENT_LIMIT",
     "Answer",
     "Decision",
+    "Forged",
     "GateDecision",
     "Refusal",
     "ReviewItem",
@@ -29,6 +31,7 @@ COMMENT_LIMIT = 4_000
 """Characters of a comment."""
 
 _HYDRATED = "__prefect_kind"
+_REASON_LIMIT = 1_000
 _CODE = {
     "type": "string",
     "title": "Code from your authenticator app",
@@ -64,6 +67,13 @@ class Refusal:
 
     field: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forged:
+    """What came back is no answer to the form that was parked, whatever it says; `flaw` says why."""
+
+    flaw: str
 
 
 class _Unreadable(Exception):
@@ -140,7 +150,7 @@ def form_schema(sheet: ReviewSheet) -> dict[str, Any]:
     }
 
 
-def read_answer(raw: Mapping[str, Any] | None, sheet: ReviewSheet) -> Answer | Refusal:
+def read_answer(raw: Mapping[str, Any] | Forged | None, sheet: ReviewSheet) -> Answer | Refusal:
     """Decide whether a submitted form is a complete answer to this round; nothing is guessed, trimmed or defaulted.
 
     `raw` is what Prefect stored (None: the run was resumed without a form). The ledger is asked afterwards whether
@@ -149,7 +159,8 @@ def read_answer(raw: Mapping[str, Any] | None, sheet: ReviewSheet) -> Answer | R
     try:
         return _read_form(raw, sheet)
     except _Unreadable as unreadable:
-        return unreadable.refusal
+        # it may quote what was sent, and goes where no odd character may go: into a database, onto the next form
+        return Refusal(unreadable.refusal.field, plain_text(unreadable.refusal.reason, _REASON_LIMIT))
 
 
 def _comment_where_needed(sheet: ReviewSheet) -> dict[str, Any]:
@@ -160,7 +171,9 @@ def _comment_where_needed(sheet: ReviewSheet) -> dict[str, Any]:
     }
 
 
-def _read_form(raw: Mapping[str, Any] | None, sheet: ReviewSheet) -> Answer:
+def _read_form(raw: Mapping[str, Any] | Forged | None, sheet: ReviewSheet) -> Answer:
+    if isinstance(raw, Forged):
+        raise _Unreadable(raw.flaw, f"{raw.flaw}. Look at this form and decide anew.")
     if raw is None:
         raise _Unreadable("", "The run was resumed without its form. Open the run, choose Resume and fill the form in.")
     asked = {"decision", "reviewer", "comment", "exceptions"} | ({"code"} if sheet.signed else set())

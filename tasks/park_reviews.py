@@ -10,13 +10,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from ledger.announce import announce_opened
+from ledger.decide import note_lost_run
 from ledger.errors import StaleVersion
 from ledger.review import Review, load_reviews
-from ledger.rounds import close_emptied_reviews, close_round, mark_parked, parkings_to_do
+from ledger.rounds import close_emptied_reviews, close_round, is_waiting, mark_parked, parkings_to_do, tokens_of_rounds
 from ledger.transaction import Transaction
 from policies.review_form import form_description, form_schema
 from tasks.draw_review import draw_review, due_of
-from tasks.errors import PrefectAway, ReviewRunLost, TransientError
+from tasks.errors import PrefectAway, ReviewRunLost, TaskError, TransientError
+from tasks.form_marks import is_own_schema, key_mark, marked_schema
 from tasks.park_run import Form, ParkedRun, close_run, park_runs
 from tasks.resources import Resources
 
@@ -98,19 +100,24 @@ class _Drawn:
     """A review with its form, ready to be parked."""
 
     review: Review
+    token: str | None
     due_at: datetime
     form: Form
 
 
 def _draw_group(resources: Resources, rounds: Sequence[tuple[int, int]]) -> list[_Drawn | Exception]:
     with resources.ledger.reading() as connection:
-        reviews = load_reviews(connection, rounds)
-    return [_or_error(resources, one) for one in reviews if one.status == "to_park" and one.open_items]
+        reviews, tokens = load_reviews(connection, rounds), tokens_of_rounds(connection, rounds)
+    return [
+        _or_error(resources, one, tokens.get((one.review_id, one.round)))
+        for one in reviews
+        if one.status == "to_park" and one.open_items
+    ]
 
 
-def _or_error(resources: Resources, review: Review) -> _Drawn | Exception:
+def _or_error(resources: Resources, review: Review, token: str | None) -> _Drawn | Exception:
     try:
-        return _draw(resources, review)
+        return _draw(resources, review, token)
     except Exception as error:  # noqa: BLE001 — raised when the other reviews are parked
         error.add_note(f"while review {review.review_id} was drawn")
         return error
@@ -120,7 +127,10 @@ def _park_group(
     resources: Resources, drawn: Sequence[_Drawn], errors: list[Exception], actor: str, flow_run_id: str | None
 ) -> list[ParkedReview]:
     """Park some rounds together; what somebody else parked or closed meanwhile is left to them."""
-    runs = park_runs(resources.prefect, DEPLOYMENT, [one.form for one in drawn])
+    runs = [
+        _unless_forged(resources, one, run)
+        for one, run in zip(drawn, park_runs(resources.prefect, DEPLOYMENT, [one.form for one in drawn]), strict=True)
+    ]
     held = [(one, run) for one, run in zip(drawn, runs, strict=True) if isinstance(run, ParkedRun)]
     try:
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
@@ -133,22 +143,34 @@ def _park_group(
         if isinstance(lost, ReviewRunLost):
             with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
                 reason = f"The run before was {lost.state}."
+                if is_waiting(tx.connection, one.review.review_id, one.review.round):
+                    why = "ended before it could be answered"
+                    note_lost_run(tx, one.review.review_id, one.review.round, lost.flow_run_id, why)
                 close_round(tx, one.review.review_id, one.review.round, "replaced", reason)
         elif not isinstance(lost, ParkedRun):
             errors.append(lost)
     return [_parked(one, run) for one, run in held]
 
 
-def _draw(resources: Resources, review: Review) -> _Drawn:
+def _draw(resources: Resources, review: Review, token: str | None) -> _Drawn:
     sheet = draw_review(resources, review)
+    description = form_description(sheet)
     form = Form(
-        idempotency_key=idempotency_key(review),
+        idempotency_key=idempotency_key(review, token),
         name=run_name(review),
         tags=["signoff", f"stage:{review.stage}", f"collection:{review.collection}", *_for_whom(review)],
-        schema=form_schema(sheet),
-        description=form_description(sheet),
+        schema=marked_schema(token, form_schema(sheet), description),
+        description=description,
     )
-    return _Drawn(review, due_of(resources, review, resources.policy(review.policy_sha256)), form)
+    return _Drawn(review, token, due_of(resources, review, resources.policy(review.policy_sha256)), form)
+
+
+def _unless_forged(resources: Resources, one: _Drawn, run: ParkedRun | TaskError) -> ParkedRun | TaskError:
+    """A parked run; it is given up if somebody exchanged its form between an earlier attempt and this one."""
+    if not isinstance(run, ParkedRun) or run.schema is None or is_own_schema(one.token, run.schema):
+        return run
+    close_run(resources.prefect, run.flow_run_id, "Its form was exchanged by somebody else.")
+    return ReviewRunLost(run.flow_run_id, "given another form by somebody else")
 
 
 def _for_whom(review: Review) -> list[str]:
@@ -186,12 +208,14 @@ def _parked(one: _Drawn, run: ParkedRun) -> ParkedReview:
     )
 
 
-def idempotency_key(review: Review) -> str:
-    """Names this round of this review in this ledger for Prefect.
+def idempotency_key(review: Review, token: str | None) -> str:
+    """Names this round of this review in this ledger for Prefect; `token` is the round's.
 
-    The opening time is part of it: a ledger that was begun anew must not find the runs of the one before.
+    The opening time is part of it: a ledger that was begun anew must not find the runs of the one before. So is a mark
+    that nobody can know before the run exists: otherwise a stranger could make the run, with a form of their own.
     """
-    return f"signoff-review-{review.review_id}-{review.opened_at:%Y%m%dT%H%M%S.%f}-round-{review.round}"
+    key = f"signoff-review-{review.review_id}-{review.opened_at:%Y%m%dT%H%M%S.%f}-round-{review.round}"
+    return key if token is None else f"{key}-{key_mark(token)}"
 
 
 def parse_idempotency_key(key: str) -> tuple[int, int] | None:
@@ -200,7 +224,7 @@ def parse_idempotency_key(key: str) -> tuple[int, int] | None:
     >>> parse_idempotency_key("signoff-review-12-20261124T080000.000000-round-3")
     (12, 3)
     """
-    found = re.fullmatch(r"signoff-review-(\d+)-[\dT.]+-round-(\d+)", key)
+    found = re.fullmatch(r"signoff-review-(\d{1,15})-[\dT.]+-round-(\d{1,9})(?:-[0-9a-f]+)?", key)
     return None if found is None else (int(found[1]), int(found[2]))
 
 

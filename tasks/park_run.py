@@ -14,10 +14,12 @@ from tasks.errors import PrefectAway, PrefectRefused, ReviewRunLost, TaskError
 from tasks.prefect_api import NewRun, PrefectApi, RunState, StateChange
 
 SCHEMA, DESCRIPTION, RESPONSE = "schema", "description", "response"
-_KEYSET = {key: key for key in (SCHEMA, DESCRIPTION, RESPONSE)}
+KEYSET = {key: key for key in (SCHEMA, DESCRIPTION, RESPONSE)}
 NEVER = timedelta(days=3650)
 """A suspension that times out fails its run and calls nobody: deadlines are the ledger's, not Prefect's."""
 _REASON_LIMIT = 2_000
+_INPUT_LIMIT = 16_000_000
+"""Characters of an input: a contact sheet has a few hundred thousand."""
 _LOOKS_AGAIN_S = (0.1, 0.2, 0.4)
 """Between its two writes a sweep that is alive needs a hundredth of this."""
 
@@ -132,9 +134,7 @@ def _write_schema(api: PrefectApi, flow_run_id: str, schema: Mapping[str, Any]) 
 def read_schema(api: PrefectApi, flow_run_id: str) -> Mapping[str, Any] | None:
     """The form of a parked run, None if it was not written yet or was deleted with its answer."""
     text = api.read_input(flow_run_id, SCHEMA)
-    if text is None:
-        return None
-    schema = json.loads(text)
+    schema = None if text is None else parsed_input(text)
     return schema if isinstance(schema, dict) else None
 
 
@@ -142,15 +142,20 @@ def read_response(api: PrefectApi, flow_run_id: str) -> Any:
     """The form as it was submitted, None if the run was resumed without one or it was read and deleted before.
 
     Whoever reaches the API can write it: it is data of a stranger until `policies.review_form.read_answer` accepts it.
-    Text that is no JSON comes back as that text, which no form accepts.
+    Text that is no JSON comes back as text, which no form accepts.
     """
     text = api.read_input(flow_run_id, RESPONSE)
-    if text is None:
-        return None
+    return None if text is None else parsed_input(text)
+
+
+def parsed_input(text: str) -> Any:
+    """An input of a run, which anybody may have written: what is no JSON, or too much of it, stays text."""
+    if len(text) > _INPUT_LIMIT:
+        return text[:_REASON_LIMIT]
     try:
         return json.loads(text)
-    except ValueError:
-        return text
+    except (ValueError, RecursionError):
+        return text[:_REASON_LIMIT]
 
 
 def delete_inputs(api: PrefectApi, flow_run_id: str) -> None:
@@ -200,6 +205,6 @@ def _suspended(pause_key: str, timeout_at: datetime) -> dict[str, Any]:
         "pause_key": pause_key,  # explicit: the default is a counter of the process that pauses
         "pause_reschedule": True,
         "pause_timeout": timeout_at.isoformat(),
-        "run_input_keyset": _KEYSET,
+        "run_input_keyset": KEYSET,
     }
     return {"type": "PAUSED", "name": "Suspended", "state_details": details}

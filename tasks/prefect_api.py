@@ -37,7 +37,7 @@ _TEXT_LIMIT = 500
 class RunState:
     """Where a flow run stands: `type` is Prefect's (PAUSED, SCHEDULED, …), `name` what the UI shows.
 
-    `since` is when it came there, by the server's clock.
+    `since` is when it came there, by the server's clock; `inputs` are the keys of the inputs that it waits with.
     """
 
     flow_run_id: str
@@ -45,6 +45,7 @@ class RunState:
     name: str
     message: str | None = None
     since: datetime | None = field(default=None, compare=False)
+    inputs: Mapping[str, str] | None = field(default=None, compare=False)
 
     @property
     def is_parked(self) -> bool:
@@ -202,6 +203,16 @@ class PrefectApi:
         answer = self.call("GET", f"flow_runs/{flow_run_id}/input/{key}", allow=(404,))
         return None if answer.status_code == httpx.codes.NOT_FOUND else answer.text
 
+    def list_inputs(self, flow_run_id: str, limit: int = 50) -> dict[str, tuple[str, datetime]]:
+        """Text and time of writing, by the server's clock, of a run's inputs by key, the oldest first."""
+        found = self.post(f"flow_runs/{flow_run_id}/input/filter", {"prefix": "", "limit": limit})
+        return {row["key"]: (row["value"], datetime.fromisoformat(row["created"])) for row in found}
+
+    def state_history(self, flow_run_id: str) -> list[Mapping[str, Any]]:
+        """Every state that a run has had, oldest first, as the server has them."""
+        states: list[Mapping[str, Any]] = self.call("GET", f"flow_run_states/?flow_run_id={flow_run_id}").json()
+        return sorted(states, key=lambda state: str(state["timestamp"]))
+
     def delete_input(self, flow_run_id: str, key: str) -> bool:
         """Remove an input of a run; False if there was none."""
         answer = self.call("DELETE", f"flow_runs/{flow_run_id}/input/{key}", allow=(404,))
@@ -252,6 +263,7 @@ def _run_state(run: Mapping[str, Any]) -> RunState:
         name=str(state.get("name", "none")),
         message=state.get("message"),
         since=datetime.fromisoformat(state["timestamp"]) if state.get("timestamp") else None,
+        inputs=(state.get("state_details") or {}).get("run_input_keyset"),
     )
 
 

@@ -6,18 +6,20 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ledger.announce import announce_rejected
-from ledger.decide import Ballot, Decided, decide, mark_answered, note_attempt
+from ledger.decide import Ballot, Decided, decide, mark_answered, note_attempt, note_stranger
 from ledger.errors import StaleVersion
 from ledger.held import decide_held
 from ledger.receipts import write_receipt
 from ledger.review import Review, load_review
-from ledger.rounds import close_round, mark_parked, parking_of_run, parkings_to_do
+from ledger.rounds import close_round, mark_parked, parking_of_run, parkings_to_do, tokens_of_rounds
 from ledger.signatures import NotSigned
 from ledger.transaction import Transaction
 from policies.review_form import Answer, read_answer
 from tasks.draw_review import draw_review, due_of
+from tasks.form_marks import is_own_schema
 from tasks.park_reviews import idempotency_key, parse_idempotency_key, shown_basis
-from tasks.park_run import delete_inputs, read_response, read_schema
+from tasks.park_run import delete_inputs, read_schema
+from tasks.read_submission import read_submission
 from tasks.resources import Resources
 from tasks.sign_answer import Given, carries_code, given_at, sign_answer
 
@@ -45,8 +47,10 @@ def record_answer(resources: Resources, flow_run_id: str) -> Recorded:
     """
     parking = _parking_of(resources, flow_run_id) or _mark_early(resources, flow_run_id)
     if parking is None:
+        with resources.ledger.writing(resources.origin(ACTOR, flow_run_id)) as tx:
+            note_stranger(tx)
         return Recorded(None, "this run belongs to no review of this ledger; nothing was decided", Decided())
-    raw = None if parking[2] == "answered" else read_response(resources.prefect, flow_run_id)
+    raw = None if parking[2] == "answered" else read_submission(resources, flow_run_id, *parking[:2])
     given = Given(raw, given_at(resources, flow_run_id) if carries_code(raw) else resources.clock.now())
     with resources.ledger.writing(resources.origin(ACTOR, flow_run_id)) as tx:
         # again, under the lock: its round may have ended since
@@ -72,10 +76,13 @@ def _mark_early(resources: Resources, flow_run_id: str) -> tuple[int, int, str] 
     with resources.ledger.reading() as connection:
         if named not in parkings_to_do(connection):
             return None
-        review = load_review(connection, *named)
-    if idempotency_key(review) != run["idempotency_key"]:
+        review, token = load_review(connection, *named), tokens_of_rounds(connection, [named]).get(named)
+    if idempotency_key(review, token) != run["idempotency_key"]:
         return None
-    basis = shown_basis(read_schema(resources.prefect, flow_run_id))
+    schema = read_schema(resources.prefect, flow_run_id)
+    if not is_own_schema(token, schema):
+        return None
+    basis = shown_basis(schema)
     due = due_of(resources, review, resources.policy(review.policy_sha256))
     with resources.ledger.writing(resources.origin(ACTOR, flow_run_id)) as tx, suppress(StaleVersion):
         mark_parked(tx, review.review_id, review.round, flow_run_id, basis, due)

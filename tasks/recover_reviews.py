@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ledger.rounds import close_round, ended_runs, parked_before, parked_runs
+from ledger.decide import note_lost_run
+from ledger.rounds import close_round, ended_runs, is_waiting, parked_before, parked_runs
 from tasks.draw_review import LINK_VALID_S
-from tasks.park_run import close_run, read_response
-from tasks.prefect_api import RunState
+from tasks.errors import PrefectAway
+from tasks.park_run import KEYSET, close_run, read_response
+from tasks.prefect_api import NO_STATE, RunState
 from tasks.record_answer import record_answer
 from tasks.resources import Resources
 
@@ -18,6 +20,17 @@ STUCK_AFTER: Final = timedelta(minutes=15)
 
 LINKS_RENEWED_AFTER: Final = timedelta(seconds=LINK_VALID_S) - timedelta(days=1)
 
+_ENDS: Final = {
+    "CANCELLED": "was cancelled in Prefect",
+    "CANCELLING": "was cancelled in Prefect",
+    "CRASHED": "crashed without an answer",
+    "FAILED": "failed without an answer",
+    "COMPLETED": "was marked as completed without an answer",
+    NO_STATE: "never got a state",
+}
+"""What is said of a run that ended; the name of its state is anybody's words."""
+
+_NEW_LINKS: Final = "The links to the originals had grown old; these are new ones."
 _LEFTOVERS_FOR: Final = timedelta(days=1)
 _PAGE: Final = 200
 
@@ -26,36 +39,57 @@ def recover_reviews(resources: Resources, actor: str, flow_run_id: str | None = 
     """See to it that every parked review waits for its reviewers; returns how many had lost their run or their links.
 
     An answer that a run did not live to record is recorded now, though its round may have ended. Without one the review
-    is noted as `to park` in its next round, and so is one whose links to the originals are about to end. Runs of rounds
-    that have ended, and still wait because Prefect was away then, are closed. One call to Prefect's API for 200 waiting
-    reviews. Raises `PrefectAway` (transient).
+    is noted as `to park` in its next round, and so is one whose links to the originals are about to end: with Prefect's
+    whole database lost, every waiting review is. Runs of rounds that have ended, and still wait because Prefect was
+    away then, are closed. One call to Prefect's API for 200 waiting reviews. What keeps one review from being looked at
+    stops no other: it is raised at the end. Raises `PrefectAway` (transient).
     """
     with resources.ledger.reading() as connection:
         parked = parked_runs(connection)
         ended = ended_runs(connection, resources.clock.now() - _LEFTOVERS_FOR)
         fading = parked_before(connection, resources.clock.now() - LINKS_RENEWED_AFTER)
     states = _states(resources, [*parked, *ended])
-    lost = 0
-    for run_id, (review_id, round_number) in parked.items():
-        state = states.get(run_id)
-        if _left_an_answer(resources, state):
-            record_answer(resources, run_id)
-            lost += 1
-            continue
-        reason = _lost_because(state)
-        if reason is None and run_id in fading and state is not None and state.is_parked:
-            reason = "The links to the originals had grown old; these are new ones."
-        if reason is None:
-            continue
-        with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
-            lost += close_round(tx, review_id, round_number, "replaced", reason) is not None
+    lost, errors = 0, list[Exception]()
+    for run_id, this_round in parked.items():
+        try:
+            lost += _recover(resources, run_id, this_round, states.get(run_id), run_id in fading, actor, flow_run_id)
+        except PrefectAway:
+            raise
+        except Exception as error:  # noqa: BLE001 — raised when the other reviews were looked at
+            error.add_note(f"while review {this_round[0]} was looked at")
+            errors.append(error)
     for run_id in ended:
         if _left_an_answer(resources, states.get(run_id)) and read_response(resources.prefect, run_id) is not None:
             record_answer(resources, run_id)
-    for run_id in [*ended, *fading]:
+    for run_id in [*ended, *fading, *(one for one in parked if _is_strange(states.get(one)))]:
         if run_id in states and states[run_id].is_parked:
             close_run(resources.prefect, run_id, "This round has ended: nothing is left to decide in it.")
+    if errors:
+        raise errors[0]
     return lost
+
+
+def _recover(
+    resources: Resources,
+    run_id: str,
+    this_round: tuple[int, int],
+    state: RunState | None,
+    fades: bool,
+    actor: str,
+    flow_run_id: str | None,
+) -> bool:
+    """Take up the answer of one parked round, or end the round and note the next; False if it just waits or works."""
+    if _left_an_answer(resources, state):
+        record_answer(resources, run_id)
+        return True
+    became = _lost_because(state)
+    if became is None and not (fades and state is not None and state.is_parked):
+        return False
+    words = f"The run before {became}; nothing was decided in it." if became else _NEW_LINKS
+    with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
+        if became is not None and is_waiting(tx.connection, *this_round):
+            note_lost_run(tx, *this_round, run_id, became)
+        return close_round(tx, *this_round, "replaced", words) is not None
 
 
 def _states(resources: Resources, run_ids: Sequence[str]) -> dict[str, RunState]:
@@ -70,7 +104,7 @@ def _left_an_answer(resources: Resources, state: RunState | None) -> bool:
     """Whether a run was resumed and will not record its answer any more. Who cancelled one did not mean it to count."""
     if state is None:
         return False
-    if state.type in {"FAILED", "CRASHED"}:
+    if state.type in {"FAILED", "CRASHED", "COMPLETED"}:
         return read_response(resources.prefect, state.flow_run_id) is not None
     going_on = state.type in {"SCHEDULED", "PENDING", "RUNNING"}
     # Prefect's own instants follow the machine's clock, whatever the workflow's clock says
@@ -78,11 +112,14 @@ def _left_an_answer(resources: Resources, state: RunState | None) -> bool:
 
 
 def _lost_because(state: RunState | None) -> str | None:
-    """Why a round must be asked again, or None while its run waits or works."""
+    """What became of a run that can bring no answer any more, or None while it waits or works."""
     if state is None:
-        return "The run before was deleted in Prefect; nothing was decided in it."
-    if state.is_lost:
-        return f"The run before ended as {state.name} without a decision."
-    if state.type == "COMPLETED":
-        return "The run before was marked as completed without a decision."
-    return None
+        return "was deleted in Prefect"
+    if _is_strange(state):
+        return "was suspended anew by somebody else"
+    return _ENDS.get(state.type)
+
+
+def _is_strange(state: RunState | None) -> bool:
+    """Whether a run waits for other inputs than the form that it was given."""
+    return state is not None and state.is_parked and state.inputs != KEYSET

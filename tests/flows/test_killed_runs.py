@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import replace
 
 import psutil
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from flows.carry_out_effects import carry_out_effects
 from flows.ingest_assets import ingest_assets
 from ledger.review import load_review
+from ledger.rounds import tokens_of_rounds
 from tasks.park_reviews import idempotency_key
 from tasks.settings import CONFIG_VARIABLE
 from tests.flows.killed_run import Point, run_until_killed
@@ -107,10 +107,10 @@ def test_a_killed_publication_that_may_not_go_on_is_taken_back(workplace: Workpl
 
 def runs_of_reviews(workplace: Workplace) -> list[str]:
     """Ids of every run that Prefect has for the reviews of this ledger, whatever their state."""
-    reviews = [review_id for (review_id,) in workplace.rows("SELECT review_id FROM reviews")]
+    rounds = workplace.rows("SELECT review_id, round FROM parkings")
     with workplace.resources.ledger.reading() as connection:
-        firsts = [load_review(connection, review_id, 1) for review_id in reviews]
-    keys = [idempotency_key(replace(one, round=number)) for one in firsts for number in (1, 2)]
+        tokens = tokens_of_rounds(connection, [(review_id, number) for review_id, number in rounds])
+        keys = [idempotency_key(load_review(connection, *one), tokens[one]) for one in tokens]
     wanted = {"flow_runs": {"idempotency_key": {"any_": keys}}, "limit": 200}
     return sorted(run["id"] for run in workplace.stack.api.post("flow_runs/filter", wanted))
 
