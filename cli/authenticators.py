@@ -1,4 +1,4 @@
-"""`signoff people enrol`, `recover`, `unenrol`, `rekey`: what people sign with."""
+"""`signoff people enrol`, `recover`, `unenrol`, `rekey`, `disown`: what people sign with, and what was not them."""
 
 from __future__ import annotations
 
@@ -120,6 +120,37 @@ def rekey(config: ConfigOption = None, home: HomeOption = None, as_json: JsonOpt
     done = exchange(_resources(config, home))
     said = f"Identity key {done.key_id} seals everything now; {done.secrets} secrets were sealed anew."
     _say({"key": done.key_id, "secrets": done.secrets}, said, as_json=as_json)
+
+
+def disown(
+    token: Annotated[str, typer.Argument(help="The token of the receipt, as its message has it.")],
+    config: ConfigOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say of a receipt “this was not me”: what it published is withdrawn, what it settled is asked again."""
+    from tasks.receipts import disown_decision
+
+    done = disown_decision(_resources(config, home), token)
+    document = {
+        "decisions": done.decisions,
+        "withdrawn": len(done.withdrawn),
+        "asked_again": len(done.asked_again),
+        "reopened": len(done.reopened),
+        "doubted": len(done.doubted),
+        "unchanged": len(done.unchanged),
+        "authenticator_ended": done.ended,
+    }
+    if not done.decisions:
+        _say(document, "These decisions were disowned before; nothing was changed.", as_json=as_json)
+        return
+    anew = " Your authenticator is trusted no longer: two others recover it." if done.ended else ""
+    said = (
+        f"{done.decisions} decisions are disowned: {document['withdrawn']} versions will be withdrawn, "
+        f"{document['asked_again']} are reviewed again, {document['reopened']} are reopened, {document['doubted']} "
+        f"will be asked again before they are published, {document['unchanged']} stay as they are.{anew}"
+    )
+    _say(document, said, as_json=as_json)
 
 
 def _resources(config: Any, home: Any) -> Resources:

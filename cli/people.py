@@ -19,6 +19,7 @@ for _command in (
     authenticators.recover,
     authenticators.unenrol,
     authenticators.rekey,
+    authenticators.disown,
 ):
     app.command()(_command)
 

@@ -12,9 +12,11 @@ import sqlalchemy as sa
 
 from ledger import tables
 from ledger.delegations import stands_in
+from ledger.doubts import doubted_versions
 from ledger.effects import open_effects
 from ledger.gates import open_next_step
 from ledger.review import Review, ReviewedItem, eligible_pairs, load_review
+from ledger.review_again import review_again
 from ledger.transaction import Draft, Transaction
 from ledger.transitions import Move, move, void_open_gates
 from policies.lifecycle import Action, State
@@ -107,17 +109,6 @@ def note_attempt(
     if person_id is not None:
         details["person"] = person_id
     tx.append([Draft("refuse_answer", reason=reason, details=details)])
-
-
-def note_stranger(tx: Transaction) -> None:
-    """Audit a run of `decide_review` that belongs to no review of this ledger."""
-    tx.append([Draft("refuse_answer", reason="the run belongs to no review")])
-
-
-def note_lost_run(tx: Transaction, review_id: int, round_number: int, flow_run_id: str | None, reason: str) -> None:
-    """Audit that the run of a round can bring no answer any more; `reason` says what became of it, naming nobody."""
-    details = {"review": review_id, "round": round_number, "flow_run": flow_run_id}
-    tx.append([Draft("lose_run", reason=reason, details=details)])
 
 
 def mark_answered(tx: Transaction, review_id: int, round_number: int) -> bool:
@@ -270,10 +261,14 @@ def _settle(
     opened = open_next_step(tx, passed)
     approved = _all_passed(tx.connection, passed) if passed else []
     move(tx, [Move(version_id, Action.APPROVE, State.IN_REVIEW) for version_id in approved])
-    if approved:
-        open_effects(tx, "publish", approved)
+    doubted = doubted_versions(tx.connection, approved)
+    sure = [version_id for version_id in approved if version_id not in doubted]
+    if sure:
+        open_effects(tx, "publish", sure)
+    if doubted:
+        review_again(tx, sorted(doubted), "a decision of this round was disowned")
     tx.append([Draft("open_step", details={"gates": opened})] if opened else [])
-    return approved, turned_down
+    return sure, turned_down
 
 
 def _turn_down(tx: Transaction, items: Mapping[int, ReviewedItem], ballots: Sequence[Ballot]) -> None:

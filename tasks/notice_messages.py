@@ -12,6 +12,7 @@ from ledger.outbox import Notice, groups_of_people
 from ledger.review import QUARANTINE
 from policies.errors import PolicyInvalid
 from policies.notice_text import MessageText, Told, message_text
+from tasks.receipts import receipt_text
 from tasks.resources import Resources
 from tasks.settings import NoticeSettings
 
@@ -78,13 +79,16 @@ def compose(resources: Resources, message: Message, *, chat: bool, limit: int) -
 
 
 def _told(resources: Resources, notice: Notice) -> Told:
-    link = notice.body.get("link")
+    body = notice.body
+    if notice.kind == "receipt" and "first" in body:
+        body = {"text": receipt_text(resources, notice.person_id, body, notice.review_id)}
+    link = body.get("link")
     if notice.review_waits and notice.flow_run_id and resources.settings.prefect.api_url:
         link = resources.prefect.run_url(notice.flow_run_id)
-    due = notice.body.get("due_at")
+    due = body.get("due_at")
     due_at = notice.due_at if notice.review_waits else datetime.fromisoformat(due) if due else None
     shown = link if isinstance(link, str) and link.startswith(("http://", "https://")) else None
-    return Told(notice.kind, notice.body, due_at, notice.review_id, notice.key, shown)
+    return Told(notice.kind, body, due_at, notice.review_id, notice.key, shown)
 
 
 def why_pointless(notice: Notice, settings: NoticeSettings, now: datetime) -> str | None:
