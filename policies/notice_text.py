@@ -15,7 +15,7 @@ from policies.shown_text import plain_text
 Show = Callable[..., str]
 """How foreign words are shown: `chat_text` or `letter_text`."""
 
-TEXT_LIMIT: Final = 400
+TEXT_LIMIT: Final = 1_500
 _AUTOLINK: Final = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
 _WORD_JOINER: Final = "\N{WORD JOINER}"
 _LOOKALIKES: Final = str.maketrans(dict(zip("<>[]*_~|`\\@#&!$", "‹›❲❳∗ˍ∼¦ʼ＼＠＃＆ǃ＄", strict=True)))
