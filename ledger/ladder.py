@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ledger import tables
 from ledger.eligibility import group_members
+from ledger.gates import told_people
 from ledger.notices import write_notices
 from ledger.rounds import close_round
 from ledger.transaction import Draft, Transaction, batches
@@ -54,14 +55,19 @@ class Terms:
 class Firing:
     """A rung that fired for a wait. `due_at` is when the time of those who are asked now is over, None at the end.
 
-    `moved` says that it is another instant than before this rung: others are asked, or the rung was late.
+    `due_before` is what it was before this rung: others are asked now, or the rung was late.
     """
 
     wait: Wait
     terms: Terms
     planned: PlannedRung
+    due_before: datetime | None
     due_at: datetime | None
-    moved: bool
+
+    @property
+    def moved(self) -> bool:
+        """Whether the due time is another one now."""
+        return self.due_at != self.due_before
 
     @property
     def rung(self) -> Rung:
@@ -103,7 +109,7 @@ def _due(now: datetime, waits: Iterable[Wait], terms_of: Callable[[Wait], Terms]
             continue
         before = due_by(terms.rungs, terms.calendar, wait.since_at, _fired(wait))
         after = due_by(terms.rungs, terms.calendar, wait.since_at, (*_fired(wait), fire(planned, now)))
-        due.append(Firing(wait, terms, planned, after, after != before))
+        due.append(Firing(wait, terms, planned, before, after))
     ends: dict[int, Firing] = {}
     for one in due:
         if one.rung.kind is RungKind.FINALLY:
@@ -164,10 +170,17 @@ def _escalate(
 ) -> None:
     """Ask the people of the rung's group as well; a review is parked anew, so that its form offers them."""
     group = members.get(firings[0].rung.to or "", frozenset())
-    added = _make_eligible(tx, firings, group, ever)
+    before, added = _make_eligible(tx, firings, group, ever)
     _move_due_times(tx, firings)
     tx.append(
-        _told(one, "escalate", to=one.rung.to, added=sorted(added.get(one.wait.version_id, ()))) for one in firings
+        _told(
+            one,
+            "escalate",
+            to=one.rung.to,
+            added=sorted(added.get(one.wait.version_id, ())),
+            before=told_people(before.get(one.wait.version_id, ())),
+        )
+        for one in firings
     )
     _record(tx, firings)
     for review_id, review_round in sorted({(r.review_id, r.round) for one in firings if (r := one.wait.review)}):
@@ -177,14 +190,20 @@ def _escalate(
 
 def _make_eligible(
     tx: Transaction, firings: Sequence[Firing], group: frozenset[int], ever: Mapping[str, frozenset[int]]
-) -> dict[int, set[int]]:
-    """Version → people added at its gate: who was eligible there once, or submits, is not added (again)."""
+) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
+    """Version → who may decide for themselves at its gate until now, and → people added there.
+
+    Who was eligible there once, or submits, is not added (again).
+    """
     eligible = tables.gate_eligible
     gates = {one.wait.gate.gate_id: one.wait for one in firings if one.wait.gate}
     known: dict[int, set[int]] = {}
+    before: dict[int, set[int]] = {wait.version_id: set() for wait in gates.values()}
     for batch in batches(gates):
         for row in tx.connection.execute(sa.select(eligible).where(eligible.c.gate_id.in_(batch))):
             known.setdefault(row.gate_id, set()).update((row.person_id, row.on_behalf_of))
+            if row.person_id == row.on_behalf_of and row.revoked_at is None:
+                before[gates[row.gate_id].version_id].add(row.person_id)
     added: dict[int, set[int]] = {}
     rows = []
     for gate_id, wait in gates.items():
@@ -195,7 +214,7 @@ def _make_eligible(
             for one in sorted(added[wait.version_id])
         ]
     tx.insert(eligible, rows)
-    return added
+    return before, added
 
 
 def _end(tx: Transaction, firings: Sequence[Firing], members: Mapping[str, frozenset[int]]) -> None:
@@ -295,6 +314,7 @@ def _details(firing: Firing) -> dict[str, Any]:
     return {
         "rung": firing.rung.number,
         "planned_at": firing.planned.at.isoformat(),
+        "due_before": firing.due_before.isoformat() if firing.due_before else None,
         "due_at": firing.due_at.isoformat() if firing.due_at else None,
         **({"gate": gate.gate_id, "stage": gate.stage} if gate else {"state": firing.wait.state}),
         **({"review": review.review_id} if review else {}),
