@@ -111,6 +111,17 @@ def note_attempt(
     tx.append([Draft("refuse_answer", reason=reason, details=details)])
 
 
+def note_stranger(tx: Transaction) -> None:
+    """Audit a run of `decide_review` that belongs to no review of this ledger."""
+    tx.append([Draft("refuse_answer", reason="the run belongs to no review")])
+
+
+def note_lost_run(tx: Transaction, review_id: int, round_number: int, flow_run_id: str | None, reason: str) -> None:
+    """Audit that the run of a round can bring no answer any more; `reason` says what became of it, naming nobody."""
+    details = {"review": review_id, "round": round_number, "flow_run": flow_run_id}
+    tx.append([Draft("lose_run", reason=reason, details=details)])
+
+
 def mark_answered(tx: Transaction, review_id: int, round_number: int) -> bool:
     """Note that the answer to a round that had ended without one is recorded now; False if it was answered before."""
     parkings = tables.parkings
