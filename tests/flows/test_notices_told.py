@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from flows.send_notices import send_notices
 from ledger.review_news import ledger_id
@@ -16,6 +18,7 @@ from tests.workplace import Workplace, reviewers_of
 
 pytestmark = pytest.mark.stack
 
+ROOT = Path(__file__).parents[2]
 KEPT_WITHIN_S = 60.0
 
 
@@ -26,12 +29,31 @@ def events_of(workplace: Workplace, expected: int) -> list[Mapping[str, Any]]:
     wanted = {
         "event": {"prefix": ["signoff.review."]}, "resource": {"labels": {"signoff.ledger": [ledger]}}, "order": "ASC",
     }  # fmt: skip
+    return sorted(awaited(workplace, wanted, expected), key=lambda one: int(one["resource"]["signoff.seq"]))
+
+
+def awaited(workplace: Workplace, wanted: Mapping[str, Any], expected: int) -> list[Mapping[str, Any]]:
+    """Events of the server, once there are as many as expected."""
     deadline = time.monotonic() + KEPT_WITHIN_S
     while True:
-        found = workplace.stack.api.post("events/filter", {"filter": wanted, "limit": 50})["events"]
+        found: list[Mapping[str, Any]] = workplace.stack.api.post("events/filter", {"filter": wanted, "limit": 50})[
+            "events"
+        ]
         if len(found) >= expected or time.monotonic() > deadline:
-            return sorted(found, key=lambda one: int(one["resource"]["signoff.seq"]))
+            return found
         time.sleep(0.2)  # between two looks at what the server has written
+
+
+def automation_of_the_guide(stage: str) -> dict[str, Any]:
+    """The automation that docs/operator.md shows, for reviews of this stage that are opened; it does nothing."""
+    text = (ROOT / "docs" / "operator.md").read_text(encoding="utf-8")
+    shown: dict[str, Any] = yaml.safe_load(
+        text.partition("```yaml\n# automation.yaml")[2].partition("\n")[2].partition("```")[0]
+    )
+    assert shown["trigger"]["expect"] == ["signoff.review.overdue"]
+    shown["trigger"]["expect"] = ["signoff.review.opened"]
+    shown["trigger"]["match_related"]["prefect.resource.id"] = f"signoff.stage.{stage}"
+    return shown | {"actions": [{"type": "do-nothing"}]}
 
 
 def test_prefect_hears_what_happened_to_reviews(workplace: Workplace) -> None:
@@ -48,6 +70,7 @@ def test_prefect_hears_what_happened_to_reviews(workplace: Workplace) -> None:
     workplace.enforce(CLOCK=(row["due_at"] - timedelta(minutes=1)).isoformat())
     run = workplace.stack.api.find(f"flow_runs/{row['flow_run_id']}")
     assert (sorted({*run["tags"]} - {*tags}), run["name"].rpartition(" · ")[2]) == (["due-today"], "due-today")
+    automation = workplace.stack.api.post("automations/", automation_of_the_guide(row["stage"]))["id"]
     workplace.run(send_notices)
     (opened,) = events_of(workplace, 1)
     assert opened["event"] == "signoff.review.opened"
@@ -74,3 +97,9 @@ def test_prefect_hears_what_happened_to_reviews(workplace: Workplace) -> None:
     ]
     assert found[1]["payload"]["verdicts"] == {"approve": 1, "reject": 1}
     assert tell_prefect(workplace.resources) == 0
+    acted = {
+        "event": {"name": ["prefect.automation.triggered"]},
+        "resource": {"id": [f"prefect.automation.{automation}"]},
+    }
+    assert len(awaited(workplace, acted, 1)) == 1
+    workplace.stack.api.call("DELETE", f"automations/{automation}")
