@@ -24,6 +24,11 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # the browser reaches loopback and nothing else
 )
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARTIFACTS = Path(__file__).parents[2] / "test-artifacts"
+"""Where the screenshots of a test run stay."""
+UI_ITSELF = frozenset({"sr-client-cfg.amplitude.com"})
+"""What the V2 UI asks for by itself on every load, whatever the server's telemetry settings; the browser here is kept
+from reaching it. Nothing else may be asked for because of what an asset is called."""
 PATIENCE_MS = 30_000
 PRESSES = 5
 
@@ -73,6 +78,7 @@ def open_form(page: Page) -> Locator:
     page.get_by_role("menuitem", name="Resume").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Select Decision").wait_for()
+    description_of(dialog).locator("table").wait_for()  # drawn a moment after the fields
     return dialog
 
 
@@ -92,6 +98,7 @@ def fill_form(
     reviewer: str | None = None,
     comment: str | None = None,
     exceptions: Sequence[FormException] = (),
+    code: str | None = None,
 ) -> None:
     """Choose and type what is given; what is None is left as the form came."""
     if decision is not None:
@@ -106,6 +113,8 @@ def fill_form(
         _choose(dialog, "Select Decision", index + 1, exception.decision)
         if exception.comment is not None:
             dialog.get_by_role("textbox", name="Comment").nth(index + 1).fill(exception.comment)
+    if code is not None:
+        dialog.get_by_role("textbox", name="Code from your authenticator app").fill(code)
 
 
 def choices(dialog: Locator, button: str, index: int = 0) -> list[str]:

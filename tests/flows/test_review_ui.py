@@ -27,6 +27,7 @@ from policies.review_form import (
 from tasks.park_run import Form, ParkedRun, park_run, read_response
 from tasks.prefect_api import PrefectApi
 from tests.flows.prefect_ui import (
+    UI_ITSELF,
     FormException,
     choices,
     description_of,
@@ -54,9 +55,6 @@ KEYS = (
     "spring/inv\u202egpj.exe",
     "spring/" + "long" * 80 + ".pdf",
 )
-UI_ITSELF = {"sr-client-cfg.amplitude.com"}
-"""What the V2 UI asks for by itself on every load, whatever the server's telemetry settings; the browser here is kept
-from reaching it. Nothing else may be asked for because of what an asset is called."""
 LEA = Reviewer(7, "lea", "Lea Brandt")
 TIM_FOR_LEA = Reviewer(8, "tim", None, 7, "lea")
 

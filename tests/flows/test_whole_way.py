@@ -8,17 +8,24 @@ import json
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.flows.prefect_ui import FormException, description_of, fill_form, open_run, resume, reviewer_page, screenshot
+from tests.flows.prefect_ui import (
+    ARTIFACTS,
+    FormException,
+    description_of,
+    fill_form,
+    open_run,
+    resume,
+    reviewer_page,
+    screenshot,
+)
 from tests.running_stack import SAMPLES, RunningStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
-ARTIFACTS = Path(__file__).parents[2] / "test-artifacts"
 DECIDED_WITHIN_S = 90.0
 REJECTED = "product/tableware/mug-night.jpg"
 
