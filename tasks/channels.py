@@ -45,10 +45,11 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a message did not go out; `perhaps_sent` when nobody can know."""
+    """Why a message did not go out; `perhaps_sent` when nobody can know; `answered` when the channel itself works."""
 
     reason: str
     perhaps_sent: bool = False
+    answered: bool = False
 
 
 def open_channel(name: str, address: str, environment: Mapping[str, str] = os.environ) -> Channel:
@@ -135,7 +136,7 @@ def _refusal(heard: str) -> Refusal:
     if "timed out" in heard.lower() or "timeout" in heard.lower():
         return Refusal("it did not answer in time", perhaps_sent=True)
     if code is not None:
-        return Refusal(f"it refused: status {code}")
+        return Refusal(f"it refused: status {code}", answered=True)
     return Refusal("it could not be reached, or refused")
 
 

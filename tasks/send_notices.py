@@ -21,7 +21,7 @@ CLAIMED_FOR: Final = timedelta(minutes=15)
 _SWEEP_S: Final = 240.0
 """After this a sweep ends; what its channels have still in hand is tried anew when its claim is over."""
 _TROUBLES: Final = 3
-"""Messages in a row that a channel does not take, after which it is left alone until the next sweep."""
+"""Messages in a row to which a channel does not answer, after which it is left alone until the next sweep."""
 _FIRST_RETRY: Final = timedelta(minutes=2)
 _LONGEST_RETRY: Final = timedelta(hours=4)
 
@@ -108,7 +108,7 @@ class _Outgoing:
                 return
 
     def _send(self, message: Message) -> bool:
-        """Claim, send, mark; True unless its channels did not take it."""
+        """Claim, send, mark; True unless its channels did not answer."""
         ids = [one.notice_id for one in message.notices]
         with self._resources.ledger.writing(self._origin()) as tx:
             if not claim_notices(tx, ids, message.message_id, tx.origin.at + CLAIMED_FOR):
@@ -123,7 +123,7 @@ class _Outgoing:
                 again = {one.notice_id: next_attempt(tx.origin.at, one.attempts + 1) for one in message.notices}
                 mark_failed(tx, again, message.message_id, refusal.reason, perhaps_sent=refusal.perhaps_sent)
                 self._done.failed += len(ids)
-        return refusal is None
+        return refusal is None or refusal.answered
 
     def _deliver(self, message: Message) -> tuple[str, Refusal | None]:
         """The kind of channel that took the message, or why the last of them did not."""
@@ -143,4 +143,4 @@ class _Outgoing:
             last, perhaps_sent = refusal, perhaps_sent or refusal.perhaps_sent
             with self._lock:
                 self._done.troubles.add(f"channel {name!r}: {refusal.reason}")
-        return "", Refusal(last.reason, perhaps_sent)
+        return "", Refusal(last.reason, perhaps_sent, last.answered)

@@ -211,6 +211,29 @@ def test_a_failing_channel_keeps_nobody_else_waiting(office: Office, box: MailSe
     assert errors == {"lea": "it did not answer in time", "ben": "it could not be reached, or refused"}
 
 
+def test_a_channel_that_does_not_answer_is_left_alone(
+    office: Office, box: MailServer, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After three messages without an answer the others wait, untried; a refusal is an answer; a sweep ends in time."""
+    dead: dict[str, Any] = {"channels": {"dead": "mailto://127.0.0.1:9?from=a@example.org"}, "mail": "dead"}
+    office.write("remind", *PEOPLE)
+    assert office.sweep(NOON + MINUTE, **dead).failed == 3
+    assert [attempts for _, _, attempts in office.states()] == [1, 1, 1, 0, 0, 0]
+    box.refuse = True
+    refused = office.sweep(NOON + 10 * MINUTE, channels={"post": box.address()}, mail="post")
+    assert (refused.failed, box.letters) == (len(PEOPLE), [])
+    box.refuse, box.hold = False, threading.Event()
+    monkeypatch.setattr("tasks.send_notices._SWEEP_S", 0.5)
+    setting: dict[str, Any] = {
+        "channels": {"slow": box.address(), "well": hook.address()},
+        "people": {"lea": ["slow"], "ben": ["well"]},
+        "timeout_s": 30,
+    }
+    assert office.sweep(NOON + 60 * MINUTE, **setting).sent == 1
+    (lea,) = [one for one in office.notices("waiting") if one.handle == "lea"]
+    assert lea.claimed_until == NOON + 60 * MINUTE + CLAIMED_FOR
+
+
 def test_what_was_perhaps_sent_is_sent_again_under_the_same_id(office: Office, box: MailServer) -> None:
     """A mail whose acknowledgement was lost, and a sender that died: the receiver can tell that it is the same."""
     setting: dict[str, Any] = {"channels": {"post": box.address()}, "mail": "post", "timeout_s": 0.5}
