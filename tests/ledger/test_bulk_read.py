@@ -14,16 +14,16 @@ import sqlalchemy as sa
 from ledger import bulk_read, tables
 from ledger.bulk_read import ChainPoint, open_snapshot, schema_of
 from ledger.errors import LedgerSchemaMismatch, LedgerUnreachable
-from tests.postgresql_server import running_postgresql
+from tests.ledger.conftest import create_database
 
 AT = datetime(2026, 3, 2, 9, 30, 0, 123456, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def postgresql() -> Iterator[sa.URL]:
-    """A PostgreSQL server of this module's own."""
-    with running_postgresql() as url:
-        yield url
+def postgresql(postgresql_server: sa.URL) -> sa.URL:
+    """A PostgreSQL database of this module's own."""
+    create_database(postgresql_server, "signoff_bulk_read", "template1")
+    return postgresql_server.set(database="signoff_bulk_read")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

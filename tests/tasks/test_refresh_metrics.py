@@ -23,7 +23,7 @@ from ledger.screen import Screened, record_screenings
 from ledger.submit import Arrival, Custody, submit
 from ledger.transaction import Origin
 from tasks.refresh_metrics import MetricsRefreshed, refresh_metrics
-from tests.postgresql_server import running_postgresql
+from tests.postgresql_server import in_memory, running_postgresql
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
@@ -36,7 +36,7 @@ def at(hours: float) -> Origin:
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
     """Address of an empty database on a PostgreSQL server of this module's own."""
-    with running_postgresql() as url:
+    with running_postgresql(in_memory()) as url:
         yield url.render_as_string(hide_password=False)
 
 
