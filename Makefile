@@ -31,7 +31,7 @@ test: check ## every check, then every test
 bench: $(READY) ## measure side by side: all, or one by make bench B=ingest
 	@set -e; for name in $(or $(B),$(basename $(notdir $(shell grep -l __main__ benchmarks/*.py)))); do $(RUN) benchmarks.$$name; done
 
-soak: $(READY) ## long random runs
+soak: $(READY) ## long random runs; SIGNOFF_SOAK_S=60 ends each after so many seconds
 	$(RUN) pytest -m soak --timeout 0 $(T)
 
 lock: $(READY) ## resolve requirements.lock anew for Python 3.11 and later; UP=--upgrade takes newer versions
