@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _WAIT_S = 120.0
 _POLL_S = 0.5
-_VERDICTS = ("approve", "request_changes", "reject", "release", "reopen", "withdraw")
+_VERDICTS = ("approve", "waive", "request_changes", "reject", "release", "reopen", "withdraw")
 
 
 def reviews(
@@ -73,8 +73,8 @@ def decide(
     verdict: Annotated[
         str,
         typer.Argument(
-            help="approve, request_changes or reject (in quarantine: release or reject; what was sent back: reopen or "
-            "withdraw): for every asset of it."
+            help="approve, request_changes or reject (where rights block: waive; in quarantine: release or reject; "
+            "what was sent back: reopen or withdraw): for every asset of it."
         ),
     ],
     comment: Annotated[str | None, typer.Option("--comment", help="Needed unless you approve.")] = None,

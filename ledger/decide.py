@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,7 +28,10 @@ _OUTCOME = {"approve": "passed", "request_changes": "changes_requested", "reject
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """One person's verdict at one gate: `approve`, `request_changes` or `reject`, with a comment where needed."""
+    """One person's verdict at one gate: `approve`, `waive`, `request_changes` or `reject`, with a comment where needed.
+
+    To waive is to approve where rights block, taking upon oneself the findings that were shown; it is recorded so.
+    """
 
     gate_id: int
     verdict: str
@@ -89,8 +93,10 @@ def decide(
         else:
             opinions.append(ballot)
     signer = (person_id, on_behalf_of, signed_step)
-    _record(tx, review, signer, items, counted, counted_now=True)
-    _record(tx, review, signer, items, opinions, counted_now=False)
+    waived = {one.gate_id: list(items[one.gate_id].waives) for one in (*counted, *opinions) if one.verdict == "waive"}
+    counted, opinions = [_plain(one) for one in counted], [_plain(one) for one in opinions]
+    _record(tx, review, signer, items, counted, waived, counted_now=True)
+    _record(tx, review, signer, items, opinions, waived, counted_now=False)
     approved, turned_down = _settle(tx, items, counted)
     return Decided(
         counted=tuple(one.gate_id for one in counted),
@@ -138,8 +144,17 @@ def _refusal(ballot: Ballot, item: ReviewedItem | None, review: Review, barred: 
     if item.is_open and review.basis.get(str(item.gate_id)) != item.basis:
         return "what the form showed has changed meanwhile"
     if ballot.verdict != "approve" and not (ballot.comment or "").strip():
-        return "a comment is needed to reject or to request changes"
+        return "a comment is needed to waive, to reject and to request changes"
+    if ballot.verdict == "approve" and item.blocked:
+        return "its rights block here: it is waived, if that may be, and not approved"
+    if ballot.verdict == "waive" and not item.waives:
+        return "its rights cannot be waived" if item.blocked else "nothing blocks here that could be waived"
     return None
+
+
+def _plain(ballot: Ballot) -> Ballot:
+    """What a waiver comes to at its gate: an approval."""
+    return replace(ballot, verdict="approve") if ballot.verdict == "waive" else ballot
 
 
 def _barred(
@@ -186,6 +201,7 @@ def _record(
     signer: tuple[int, int, int | None],
     items: Mapping[int, ReviewedItem],
     ballots: Sequence[Ballot],
+    waived: Mapping[int, Sequence[str]],
     *,
     counted_now: bool,
 ) -> None:
@@ -211,6 +227,14 @@ def _record(
             for decision_id, one in zip(decision_ids, ballots, strict=True)
         ],
     )
+    tx.insert(
+        tables.waivers,
+        [
+            {"decision_id": decision_id, "codes": json.dumps(waived[one.gate_id])}
+            for decision_id, one in zip(decision_ids, ballots, strict=True)
+            if one.gate_id in waived
+        ],
+    )
     tx.append(
         Draft(
             "decide",
@@ -226,6 +250,7 @@ def _record(
                 "counted": counted_now,
                 "on_behalf_of": on_behalf_of,
                 "sha256": items[one.gate_id].sha256,
+                **({"waives": waived[one.gate_id]} if one.gate_id in waived else {}),
                 **signature_details(signed_step),
                 "comment_hash": notes[one.gate_id][1] if one.gate_id in notes else None,
             },

@@ -51,9 +51,9 @@ class Unscreened:
 class PublicationBasis:
     """What decides whether an approved version may be published now.
 
-    `clearance` and `digest` are those of the last rights check; `screened_digest`, `screened_intent` and
-    `screened_codes` (codes of its reasons) those of the one that the gates were shown;
-    `passed_stages` are the gates that passed in the version's present round; `inspection` is JSON.
+    `clearance` and `digest` are those of the last rights check; `screened_digest` and `screened_intent` those of the
+    one that the gates were shown; `passed_stages` are the gates that passed in the version's present round, and
+    `waived` the codes that everybody who approved at one of them waived; `inspection` is JSON.
     """
 
     version_id: int
@@ -65,8 +65,8 @@ class PublicationBasis:
     digest: str
     screened_digest: str
     screened_intent: str
-    screened_codes: frozenset[str]
     passed_stages: frozenset[str]
+    waived: Mapping[str, frozenset[str]]
     inspection: str | None
 
 
@@ -75,6 +75,7 @@ def publication_basis(connection: sa.Connection, version_ids: Iterable[int]) -> 
     t = tables
     ids = list(version_ids)
     passed: dict[int, set[str]] = {}
+    waived = _waived(connection, ids)
     inspected: dict[str, str] = {}
     last: dict[int, Any] = {}
     found: dict[int, PublicationBasis] = {}
@@ -97,7 +98,6 @@ def publication_basis(connection: sa.Connection, version_ids: Iterable[int]) -> 
                 t.screenings.c.kind,
                 t.clearances.c.digest,
                 t.clearances.c.intent,
-                t.clearances.c.reasons,
             )
             .join(t.assets, t.assets.c.asset_id == t.versions.c.asset_id)
             .join(
@@ -128,10 +128,33 @@ def publication_basis(connection: sa.Connection, version_ids: Iterable[int]) -> 
                 digest=last[row.version_id].digest,
                 screened_digest=row.digest,
                 screened_intent=row.intent,
-                screened_codes=frozenset(reason["code"] for reason in json.loads(row.reasons)),
                 passed_stages=frozenset(passed.get(row.version_id, ())),
+                waived=waived.get(row.version_id, {}),
                 inspection=inspected.get(row.sha256),
             )
+    return found
+
+
+def _waived(connection: sa.Connection, version_ids: Iterable[int]) -> dict[int, dict[str, frozenset[str]]]:
+    """Version → stage of its present round → codes that each of those who approved there has waived."""
+    t = tables
+    found: dict[int, dict[str, frozenset[str]]] = {}
+    for batch in batches(version_ids):
+        query = (
+            sa.select(t.gates.c.version_id, t.gates.c.stage, t.waivers.c.codes)
+            .select_from(t.decisions)
+            .join(t.gates, t.gates.c.gate_id == t.decisions.c.gate_id)
+            .outerjoin(t.waivers, t.waivers.c.decision_id == t.decisions.c.decision_id)
+            .join(
+                t.versions,
+                sa.and_(t.versions.c.version_id == t.gates.c.version_id, t.versions.c.round == t.gates.c.round),
+            )
+            .where(t.gates.c.version_id.in_(batch), t.decisions.c.counted, t.decisions.c.verdict == "approve")
+        )
+        for row in connection.execute(query):
+            named = frozenset(json.loads(row.codes)) if row.codes else frozenset[str]()
+            stages = found.setdefault(row.version_id, {})
+            stages[row.stage] = stages.get(row.stage, named) & named
     return found
 
 

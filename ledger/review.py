@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -16,6 +16,7 @@ from ledger.canonical import canonical_json
 from ledger.custody import present_custody_id
 from ledger.errors import UnknownName
 from ledger.transaction import batches
+from policies.clearance_codes import only_waits, waived_codes
 
 QUARANTINE: Final = "quarantine"
 """Purpose, and stage, of reviews of what is held in quarantine."""
@@ -69,6 +70,10 @@ class ReviewedItem:
     """In quarantine: what was found, in words. Sent back by a deadline: which."""
     signature: str = "none"
     """What a decision is signed with here: `totp`, a code of the person's authenticator, or `none`."""
+    blocked: bool = False
+    """Whether its rights block, at the gate that answers for them: there it is waived, if that may be."""
+    waives: tuple[str, ...] = ()
+    """Codes of the findings that a waiver takes upon itself, at that gate; none where they cannot be waived."""
     asked: tuple[str, ...] = ()
     """Sent back: what the deciding reviewers said, in their words, oldest first."""
 
@@ -267,6 +272,7 @@ def _gate_columns() -> list[sa.ColumnElement[Any]]:
     )
     return [
         gates.c.gate_id,
+        gates.c.stage,
         gates.c.round,
         gates.c.outcome,
         gates.c.step,
@@ -288,6 +294,7 @@ def _held_columns() -> list[sa.ColumnElement[Any]]:
         sa.literal(0).label("step"),
         sa.literal(1).label("quorum"),
         sa.literal(0).label("approvals"),
+        sa.null().label("stage"),
         sa.literal("none").label("signature"),
         events.c.reason.label("held_because"),
     ]
@@ -325,6 +332,17 @@ def _inspected(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, A
     return found
 
 
+def rights_block(route: str, stage: str, clearance: str, codes: Collection[str]) -> bool:
+    """Whether a screening found that rights block and that this stage answers for them; `route` is its JSON.
+
+    `codes` are those of the reasons. An embargo alone blocks no decision: what is approved waits for its day.
+    """
+    if clearance == "cleared" or only_waits(clearance, codes):  # by far the most: their routes need not be read
+        return False
+    blocked = json.loads(route).get("blocked") or {}
+    return bool(blocked.get("result")) and blocked.get("gate") == stage
+
+
 def _item(row: Any, inspected: Any, asked: tuple[str, ...]) -> ReviewedItem:
     basis = {
         "sha256": row.sha256,
@@ -335,6 +353,9 @@ def _item(row: Any, inspected: Any, asked: tuple[str, ...]) -> ReviewedItem:
         "digest": row.digest,
     }
     body = json.loads(inspected.body) if inspected else {}
+    reasons = tuple(json.loads(row.reasons)) if row.reasons else ()
+    codes = [one["code"] for one in reasons]
+    blocked = row.stage is not None and rights_block(row.route, row.stage, row.clearance, codes)
     return ReviewedItem(
         position=row.position,
         gate_id=row.gate_id,
@@ -357,7 +378,7 @@ def _item(row: Any, inspected: Any, asked: tuple[str, ...]) -> ReviewedItem:
         second_label=row.second_label,
         abstained=row.abstained,
         clearance=row.clearance,
-        reasons=tuple(json.loads(row.reasons)) if row.reasons else (),
+        reasons=reasons,
         thumbnail=inspected.thumbnail if inspected else None,
         text=body.get("text"),
         custody_bucket=row.custody_bucket,
@@ -370,6 +391,8 @@ def _item(row: Any, inspected: Any, asked: tuple[str, ...]) -> ReviewedItem:
         inspected=body,
         held_because=row.held_because,
         signature=row.signature,
+        blocked=blocked,
+        waives=waived_codes(row.clearance, codes) if blocked else (),
         asked=asked,
     )
 

@@ -517,6 +517,12 @@ decisions = _table(
     ),
 )
 
+waivers = _table(  # what an approval at the gate that answers for rights takes upon itself
+    "waivers",
+    sa.Column("decision_id", Key, sa.ForeignKey("decisions.decision_id"), primary_key=True, autoincrement=False),
+    _text("codes"),  # JSON array of codes of findings
+)
+
 # --- deadlines --------------------------------------------------------------------------------------------------------
 
 rungs = _table(  # of a deadline's ladder, each as it fired: once, in order

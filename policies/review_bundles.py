@@ -35,6 +35,11 @@ class Bundled(Protocol):
         ...
 
     @property
+    def rights(self) -> str:
+        """What its version's rights ask of a decision."""
+        ...
+
+    @property
     def eligible(self) -> Hashable:
         """Who may decide, and for whom."""
         ...
@@ -51,7 +56,8 @@ def bundle_gates(gates: Iterable[G], sizes: Mapping[str, int], *, only_full: boo
     """
     bundles: dict[Hashable, list[list[G]]] = {}
     for gate in gates:
-        terms = (gate.stage, gate.collection, gate.policy_sha256, gate.quorum, gate.signature, gate.eligible)
+        of_gate = (gate.stage, gate.quorum, gate.signature, gate.eligible)
+        terms = (gate.collection, gate.policy_sha256, gate.rights, *of_gate)
         of_terms = bundles.setdefault(terms, [])
         if not of_terms or len(of_terms[-1]) >= sizes[gate.policy_sha256]:
             of_terms.append([])

@@ -126,7 +126,7 @@ def form_schema(sheet: ReviewSheet) -> dict[str, Any]:
                 **comment,
                 "description": "Why: needed for each decision."
                 if len(sheet.explained) == len(sheet.decisions)
-                else "Needed when changes are requested or the review is rejected.",
+                else f"Needed when {_waived(sheet)}changes are requested or the review is rejected.",
                 "position": 2,
             },
             "exceptions": {
@@ -163,6 +163,10 @@ def read_answer(raw: Mapping[str, Any] | Forged | None, sheet: ReviewSheet) -> A
         return Refusal(unreadable.refusal.field, plain_text(unreadable.refusal.reason, _REASON_LIMIT))
 
 
+def _waived(sheet: ReviewSheet) -> str:
+    return "rights are waived, " if Decision.WAIVE in sheet.decisions else ""
+
+
 def _comment_where_needed(sheet: ReviewSheet) -> dict[str, Any]:
     explained = [str(decision) for decision in sheet.explained]
     return {
@@ -183,8 +187,21 @@ def _read_form(raw: Mapping[str, Any] | Forged | None, sheet: ReviewSheet) -> An
     reviewer = _read_person(fields.get("reviewer"), people)
     exceptions = _read_exceptions(fields.get("exceptions"), sheet)
     decisions = [GateDecision(item.gate_id, *exceptions.get(item.choice, (decision, comment))) for item in sheet.items]
+    for item, one in zip(sheet.items, decisions, strict=True):
+        _check_offered(sheet, item, one.decision, "exceptions" if item.choice in exceptions else "decision")
     code = _read_code(fields.get("code")) if sheet.signed else None
     return Answer(reviewer.person_id, reviewer.principal_id, tuple(decisions), code)
+
+
+def _check_offered(sheet: ReviewSheet, item: ReviewItem, decision: Decision, field: str) -> None:
+    offered = sheet.decisions_of(item)
+    if decision in offered:
+        return
+    why = "its rights block" if item.blocked else "nothing blocks its rights"
+    others = " or ".join(f"“{one}”" for one in offered)
+    raise _Unreadable(
+        field, f"“{decision}” is not for “{item.choice}”, as {why}: list it as an exception with {others}."
+    )
 
 
 def _read_exceptions(value: Any, sheet: ReviewSheet) -> dict[str, tuple[Decision, str | None]]:
@@ -212,7 +229,8 @@ def _read_verdict(prefix: str, fields: Mapping[str, Any], sheet: ReviewSheet) ->
     comment = _read_comment(f"{prefix}comment", fields.get("comment"))
     if comment is None and decision in sheet.explained:
         said = decision.replace("_", " ")
-        why = "why it may go on" if decision in (Decision.RELEASE, Decision.REOPEN) else "what is wrong"
+        goes_on = decision in (Decision.RELEASE, Decision.REOPEN, Decision.WAIVE)
+        why = "why it may go on" if goes_on else "what is wrong"
         raise _Unreadable(f"{prefix}comment", f"“{said}” needs a comment that says {why}.")
     return decision, comment
 

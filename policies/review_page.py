@@ -96,7 +96,15 @@ def _finding_lines(item: ReviewItem, held_as: str) -> list[str]:
     approvals = [f"**{markdown_text(item.approvals)}**"] if item.approvals else []
     rights = [f"rights: **{markdown_text(item.clearance)}**", *(_words(text) for text in item.reasons)]
     held = [f"**{held_as}: {_words(item.held_because)}**"] if item.held_because else []
-    return [*held, *approvals, *_changed_lines(item), *_recognised(item), *rights]
+    return [*held, *approvals, *_changed_lines(item), *_recognised(item), *rights, *_waiver_lines(item)]
+
+
+def _waiver_lines(item: ReviewItem) -> list[str]:
+    if not item.blocked:
+        return []
+    if not item.waives:
+        return ["**cannot be waived**"]
+    return [f"***waive* takes upon you: {', '.join(markdown_text(code) for code in item.waives)}**"]
 
 
 def _changed_lines(item: ReviewItem) -> list[str]:

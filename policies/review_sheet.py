@@ -13,6 +13,7 @@ class Decision(StrEnum):
     """What one person says of one gate, or of one version that is held or was sent back."""
 
     APPROVE = "approve"
+    WAIVE = "waive"
     REQUEST_CHANGES = "request_changes"
     REJECT = "reject"
     RELEASE = "release"
@@ -97,6 +98,10 @@ class ReviewItem:
     text_diff: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     measures: str = ""
+    blocked: bool = False
+    """Whether its rights block, at the gate that answers for them: it is not simply approved there."""
+    waives: tuple[str, ...] = ()
+    """Codes of the findings that a waiver there takes upon itself; none where they cannot be waived."""
 
     @property
     def choice(self) -> str:
@@ -131,8 +136,20 @@ class ReviewSheet:
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
-        """What may be said of each of its assets."""
-        return _DECISIONS[self.purpose]
+        """What may be said of any of its assets."""
+        usual = _DECISIONS[self.purpose]
+        if not any(item.blocked for item in self.items):
+            return usual
+        offered = {decision for item in self.items for decision in self.decisions_of(item)}
+        return tuple(one for one in Decision if one in offered)
+
+    def decisions_of(self, item: ReviewItem) -> tuple[Decision, ...]:
+        """What may be said of one of its assets: what its rights block is waived, if that may be, and not approved."""
+        usual = _DECISIONS[self.purpose]
+        if not item.blocked or self.purpose is not Purpose.GATE:
+            return usual
+        other = tuple(one for one in usual if one is not Decision.APPROVE)
+        return (Decision.WAIVE, *other) if item.waives else other
 
     @property
     def explained(self) -> tuple[Decision, ...]:

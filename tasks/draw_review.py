@@ -113,6 +113,8 @@ def _item(resources: Resources, item: ReviewedItem, past: Past, timezone: str, l
         ),
         measures=measures(found),
         held_because=item.held_because,
+        blocked=item.blocked,
+        waives=item.waives,
     )
 
 

@@ -8,8 +8,8 @@ from classifiers.inspection import Inspection
 from ledger.effects import Effect
 from ledger.reader import PublicationBasis, publication_basis
 from ledger.screen import record_clearances
+from policies.clearance_codes import waived_codes
 from policies.document import PolicyDocument
-from policies.rights import waivable
 from tasks.check_rights import Clearance, RightsSubject, check_clearances, load_grants
 from tasks.inspect_contents import unread_rights
 from tasks.resources import Resources
@@ -20,9 +20,9 @@ def held_back(
 ) -> dict[int, str]:
     """Effect id → why it may not be carried out now: the clearance blocks, and nobody has waived these findings.
 
-    An approval at the rights gate waives what can be waived of the findings that it was shown, for the use and the
-    grants that it was shown; a finding that came later was named by nobody and blocks. What changed since the last
-    check is recorded. An embargoed version thus stays approved until its day.
+    A waiver at the rights gate takes the findings upon itself that it names, for the use and the grants that it was
+    shown; a finding that came later, or that one of those who approved there does not name, was waived by nobody. What
+    changed since the last check is recorded. An embargoed version thus stays approved until its day.
     """
     with resources.ledger.reading() as connection:
         bases = publication_basis(connection, [one.version_id for one in effects])
@@ -55,9 +55,9 @@ def _blocks(clearance: Clearance, basis: PublicationBasis, policy: PolicyDocumen
 
 def _is_waived(clearance: Clearance, basis: PublicationBasis, policy: PolicyDocument) -> bool:
     shown = (basis.screened_digest, basis.screened_intent) == (clearance.digest, clearance.record.intent)
-    named = set(clearance.codes) <= basis.screened_codes
-    passed = policy.rights.gate in basis.passed_stages
-    return passed and shown and named and waivable(clearance.status, clearance.codes)
+    blocking = set(waived_codes(clearance.status, clearance.codes))
+    named = bool(blocking) and blocking <= basis.waived.get(policy.rights.gate, frozenset())
+    return policy.rights.gate in basis.passed_stages and shown and named
 
 
 def _subject(basis: PublicationBasis) -> RightsSubject:

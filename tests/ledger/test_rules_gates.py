@@ -60,7 +60,8 @@ class Court:
             return lambda: self.raw.insert("gate_eligible", **row)
         row |= {"on_behalf_of": self.world.person(for_whom), "via": "delegation"} | more
         at = next(_ids)
-        part = {"principal_id": row["on_behalf_of"], "delegate_id": row["person_id"], "starts_at": at, "ends_at": at + 1}
+        part = {"principal_id": row["on_behalf_of"], "delegate_id": row["person_id"]}
+        part |= {"starts_at": at, "ends_at": at + 1}
 
         def hand_over() -> None:
             ((number,),) = self.raw.execute("SELECT COALESCE(MAX(delegation_id), 0) + 1 FROM delegations")

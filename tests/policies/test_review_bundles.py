@@ -19,6 +19,7 @@ class Gate:
     policy_sha256: str = "p"
     quorum: int = 1
     signature: str = "none"
+    rights: str = ""
     eligible: tuple[tuple[int, int], ...] = ((1, 1), (2, 2))
 
 
@@ -47,6 +48,7 @@ def test_only_full_reviews_are_made_while_more_may_come() -> None:
         replace(Gate(1), policy_sha256="q"),
         replace(Gate(1), quorum=2),
         replace(Gate(1), signature="totp"),
+        replace(Gate(1), rights="waive"),
         replace(Gate(1), eligible=((1, 1),)),
     ],
     ids=lambda gate: next(name for name in gate.__dict__ if getattr(gate, name) != getattr(Gate(1), name)),

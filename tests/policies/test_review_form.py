@@ -464,3 +464,31 @@ def test_what_was_sent_back_is_reopened_or_withdrawn_with_a_reason() -> None:
     assert "**Asked for**\n\n- **1** brand\\: make it lighter" in shown
     assert "END" in shown
     assert "<script>" not in shown
+
+
+def test_what_rights_block_is_waived_or_not_passed() -> None:
+    """Where it may be: waive, with a comment; where it may not, neither that nor an approval; each says which."""
+    waived = replace(HERO, blocked=True, waives=("no_licence",))
+    sheet = replace(SHEET, items=(waived, CLIP))
+    assert form_schema(sheet)["properties"]["decision"]["enum"] == ["approve", "waive", "request_changes", "reject"]
+    said = {"reviewer": "lea · Lea Brandt", "decision": "approve"}
+    assert read_answer(said, sheet) == Refusal(
+        "decision",
+        f"“approve” is not for “{HERO.choice}”, as its rights block: list it as an exception with “waive” or "
+        "“request_changes” or “reject”.",
+    )
+    exception = {"asset": HERO.choice, "decision": "waive", "comment": "we know the photographer"}
+    assert read_answer(said | {"exceptions": [exception]}, sheet) == Answer(
+        7, 7, (GateDecision(101, Decision.WAIVE, "we know the photographer"), GateDecision(102, Decision.APPROVE, None))
+    )
+    alone = replace(sheet, items=(waived,))
+    assert form_schema(alone)["properties"]["decision"]["enum"] == ["waive", "request_changes", "reject"]
+    waive = said | {"decision": "waive"}
+    assert read_answer(waive, alone) == Refusal("comment", "“waive” needs a comment that says why it may go on.")
+    assert "takes upon you: no\\_licence" in form_description(alone)
+    forbidden = replace(sheet, items=(replace(HERO, blocked=True),))
+    assert form_schema(forbidden)["properties"]["decision"]["enum"] == ["request_changes", "reject"]
+    assert "**cannot be waived**" in form_description(forbidden)
+    for decision in ("waive", "approve"):
+        assert isinstance(read_answer(waive | {"decision": decision, "comment": "please"}, forbidden), Refusal)
+    assert isinstance(read_answer(waive | {"comment": "please"}, SHEET), Refusal)
