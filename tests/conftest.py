@@ -25,6 +25,29 @@ if TYPE_CHECKING:
     from tests.workplace import MakeWorkplace, Workplace
 
 READY_WITHIN_S = 120.0
+STACK_GROUP = "stack"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several processes (`-n 2 --dist loadgroup`), decide which tests go to the same one.
+
+    Two stacks that are started side by side choose the same ports, so everything that starts or uses one is one group;
+    it takes longest and begins first. What needs a Prefect server alone is a group too, the others go file by file.
+    """
+    if not config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        return
+    groups = {item: _group_of(item) for item in items}
+    items.sort(key=lambda item: groups[item] != STACK_GROUP)
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group_of(item: pytest.Item) -> str:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if "stack" in fixtures or (item.get_closest_marker("stack") and "prefect_server" not in fixtures):
+        return STACK_GROUP
+    return "prefect server" if "prefect_server" in fixtures else str(item.path.relative_to(item.config.rootpath))
 
 
 @dataclass(frozen=True, slots=True)
