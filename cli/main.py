@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli import absences, assets, demo, ingest, ledger, metrics, notices, people, reviews, up
+from cli import absences, assets, demo, doctor, ingest, ledger, metrics, notices, people, reviews, up
 from cli.audit import app as audit_app
 from cli.policy import app as policy_app
 
@@ -41,6 +41,7 @@ for _command in (
     up.down,
     up.status,
     up.config,
+    doctor.doctor,
     ingest.ingest,
     reviews.reviews,
     reviews.decide,

@@ -53,6 +53,12 @@ def follow_roster(resources: Resources, actor: str, flow_run_id: str | None = No
     return RosterFollowed(len(changed), tuple((one.gate.stage, one.gate.key) for one in changes if one.missing))
 
 
+def short_gates(resources: Resources) -> tuple[tuple[str, str], ...]:
+    """(stage, key) of open gates that too few people may decide, whoever the roster would add; nothing is changed."""
+    with resources.ledger.reading() as connection:
+        return tuple((one.gate.stage, one.gate.key) for one in _changes(resources, connection) if one.missing)
+
+
 def _announce(resources: Resources, short: list[EligibilityChange], actor: str, flow_run_id: str | None) -> None:
     if not short:
         return

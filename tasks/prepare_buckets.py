@@ -38,6 +38,40 @@ def prepare_buckets(s3: S3Settings, *, embedded: bool) -> list[str]:
     return created
 
 
+def bucket_flaws(s3: S3Settings, seals: str) -> list[tuple[str, str]]:
+    """(bucket, what is wrong with it), nothing changed; `seals` is the bucket that must have an object lock.
+
+    Raises `BucketUnfit` when the store refuses to say, `StorageAway` when it cannot be reached.
+    """
+    flaws: list[tuple[str, str]] = []
+    buckets = s3.buckets
+    try:
+        client = _client(s3)
+        names = list(dict.fromkeys([*buckets.model_dump().values(), seals]))
+        flaws = [(name, "does not exist") for name in names if not _exists(client, name)]
+        there = [name for name in names if name not in dict(flaws)]
+        if buckets.library in there and client.get_bucket_versioning(Bucket=buckets.library).get("Status") == "Enabled":
+            flaws.append((buckets.library, "is versioned: what is withdrawn stays readable"))
+        flaws += [(name, "can be listed without credentials") for name in there if _readable_by_anyone(s3, name)]
+        if seals in there and not _is_locked(client, seals):
+            flaws.append((seals, "has no object lock, so that seals can be taken away"))
+    except ClientError as error:
+        raise BucketUnfit(f"The object store at {s3.endpoint} refused to tell about its buckets: {error}") from error
+    except BotoCoreError as error:
+        raise StorageAway(f"The object store at {s3.endpoint} cannot be reached: {error}") from error
+    return flaws
+
+
+def _is_locked(client: S3Client, name: str) -> bool:
+    try:
+        found = client.get_object_lock_configuration(Bucket=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ObjectLockConfigurationNotFoundError":
+            return False
+        raise
+    return found.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled"
+
+
 def _own_buckets(s3: S3Settings, *, embedded: bool) -> list[str]:
     own = [s3.buckets.workspace, s3.buckets.library, s3.buckets.archive]
     return [s3.buckets.intake, *own] if embedded else own

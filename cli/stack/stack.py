@@ -201,10 +201,7 @@ def _prepare_prefect(
     report: Callable[[str], None],
 ) -> None:
     embedded = Part.PREFECT_SERVER in parts
-    environment = {"SIGNOFF_HOME": str(settings.home)} if embedded else {}
-    if embedded and config is not None:
-        environment[CONFIG_VARIABLE] = str(config)
-    if changed := register_deployments(api, settings, environment):
+    if changed := register_deployments(api, settings, run_environment(settings, config, embedded=embedded)):
         report(f"deployments registered: {', '.join(changed)}")
     if Part.WORKER not in parts or supervisor.running_pid(Part.WORKER) is not None:
         return
@@ -216,6 +213,13 @@ def _prepare_prefect(
     report(f"starting {component.part}")
     supervisor.start(component)
     supervisor.await_ready(component)
+
+
+def run_environment(settings: Settings, config: Path | None, *, embedded: bool) -> dict[str, str]:
+    """What flow runs find in their environment; workers of an existing server have their own."""
+    if not embedded:
+        return {}
+    return {"SIGNOFF_HOME": str(settings.home)} | ({CONFIG_VARIABLE: str(config)} if config is not None else {})
 
 
 def _unresponsive(state: ComponentState) -> ComponentState:

@@ -188,3 +188,15 @@ def _await_resumed(workplace: Workplace, flow_run_id: str) -> None:
     while (run := workplace.stack.api.read_run(flow_run_id)) is None or run.type != "SCHEDULED":
         assert time.monotonic() < deadline, "the command did not resume the run"
         time.sleep(0.1)  # between two looks at the run
+
+
+def test_a_check_up_is_as_documented(workplace: Workplace) -> None:
+    """`doctor` finds at least that no worker serves these tests."""
+    said = workplace.say("doctor", "--json")
+    found = json.loads(said.out)
+    assert (said.code, said.err, found["healthy"]) == (1, "", False)
+    assert found["sweeps"]
+    wrong = offences("doctor", found)
+    wrong += [one for row in found["findings"] for one in offences("doctor/findings", row)]
+    wrong += [one for row in found["sweeps"] for one in offences("doctor/sweeps", row)]
+    assert wrong == []
