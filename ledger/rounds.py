@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from ledger import tables
 from ledger.canonical import canonical_json
 from ledger.errors import StaleVersion, UnknownName
+from ledger.leavers import left_meanwhile
 from ledger.transaction import Draft, Transaction, batches
 
 
@@ -129,8 +130,8 @@ def mark_parked(
 def close_round(tx: Transaction, review_id: int, round_number: int, status: str, reason: str | None) -> int | None:
     """End a round (`answered` or `replaced`) and, while gates of the review are still open, note the next one to park.
 
-    `reason` will stand on top of the next round's form, whose number is returned. Without open gates the review is
-    closed and None returned.
+    `reason` will stand on top of the next round's form, whose number is returned, and with it which assets have left
+    the review since the round was parked. Without open gates the review is closed and None returned.
 
     A round that ended before is left as it is and None is returned.
     """
@@ -143,7 +144,9 @@ def close_round(tx: Transaction, review_id: int, round_number: int, status: str,
         return None
     tx.connection.execute(parkings.update().where(this).values(status=status, closed_at=tx.origin.at))
     if _has_open_gates(tx.connection, review_id):
-        tx.insert(parkings, [_parking(review_id, round_number + 1, reason, tx.origin.at)])
+        left = left_meanwhile(tx.connection, review_id, row.basis, row.parked_at)
+        told = " ".join(one for one in (reason, left) if one) or None
+        tx.insert(parkings, [_parking(review_id, round_number + 1, told, tx.origin.at)])
         return round_number + 1
     tx.connection.execute(
         tables.reviews.update()
