@@ -499,6 +499,7 @@ decisions = _table(
     _at("decided_at"),
     _one_of("verdict", "approve", "request_changes", "reject"),
     _one_of("signature", "totp", "none"),
+    sa.Index("ix_decisions_gate_id", "gate_id"),
     sa.Index(
         "uq_decisions_person",
         "gate_id",
