@@ -12,6 +12,8 @@ from tasks.channels import open_channel
 from tasks.errors import ChannelUnusable, SettingsInvalid
 from tasks.settings import load_settings, public_values
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(autouse=True)
 def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,3 +93,23 @@ def test_references_are_followed_once(tmp_path: Path) -> None:
     assert open_channel("room", "env:ROOM", {"ROOM": " JSONS://h/p \n"}).scheme == "jsons"
     assert "hunter2" not in repr(open_channel("room", "json://hunter2/p"))
     assert {"mailto", "slack", "workflows", "json", "discord", "mmost", "ntfy", "rocket", "tgram"} <= SCHEMES
+
+
+def test_the_example_of_the_guide_is_accepted(tmp_path: Path) -> None:
+    """What docs/operator.md shows of `[notices]` can be used as it stands; each address it names in a remark, too."""
+    text = (ROOT / "docs" / "operator.md").read_text(encoding="utf-8")
+    shown = text.partition("## Notices")[2].partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "signoff.toml").write_text(shown, encoding="utf-8")
+    settings = load_settings(tmp_path / "signoff.toml").notices
+    assert (settings.mail, settings.people["lea"], settings.groups["brand"]) == (
+        "post", ("lea-phone", "post"), ("brand-room",),
+    )  # fmt: skip
+    assert settings.hold("opened").total_seconds() == 3600
+    assert settings.hold("receipt").total_seconds() == 0
+    remarks = [line.rpartition("# ")[2] for line in shown.splitlines() if "://" in line]
+    assert [open_channel("remark", "env:IT", {"IT": one}).scheme for one in remarks] == [
+        "mailtos",
+        "slack",
+        "ntfys",
+        "jsons",
+    ]
