@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+import sqlalchemy as sa
+
 from ledger.review import load_review
 from ledger.review_before import Past, has_past, read_past
 from tests.ledger.approval_world import BRAND, BRAND_BY_TWO, LEGAL, LEGAL_AFTER, ApprovalWorld, sha256_of
@@ -111,3 +116,27 @@ def test_what_was_approved_by_a_rule_and_published_counts_as_seen(world: Approva
     assert past is not None
     assert past.seen is not None
     assert (past.seen.version_id, past.seen.outcome, past.said) == (first.version_id, "published", ())
+
+
+def test_no_table_is_read_whole_to_show_a_review(world: ApprovalWorld) -> None:
+    """What a review and its past ask of the database is found by indexes, however long the ledger has been kept."""
+    if not world.ledger.is_sqlite:
+        return  # PostgreSQL plans by the size of the tables: here they are small
+    world.turned_down("spring/a.jpg", "one", "request_changes")
+    version_id = world.in_review("spring/a.jpg", "two", BRAND_BY_TWO)
+    sent: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
+        sent.append((statement, parameters))
+
+    with world.ledger.reading() as connection:
+        sa.event.listen(connection, "before_cursor_execute", note)
+        read_past(connection, load_review(connection, world.review_of(version_id)).items)
+        sa.event.remove(connection, "before_cursor_execute", note)
+        plans = [
+            str(step[3])
+            for statement, parameters in sent
+            for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    assert len(sent) > 8
+    assert [step for step in plans if re.match(r"SCAN (decisions|gates|versions|events|screenings|notes)", step)] == []
