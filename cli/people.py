@@ -45,6 +45,10 @@ def list_people(config: ConfigOption = None, home: HomeOption = None, as_json: J
         for one in found
     )
     print_table(["id", "handle", "name", "groups", "enrolled"], rows, empty="Nobody is in the roster.")
+    from tasks.enrol_person import unsignable_stages  # it reads the policy, which programs do not wait for
+
+    for one in unsignable_stages(resources):
+        typer.echo(f"Not to be passed yet: {shown(one)}; `signoff people enrol` enrols them.", err=True)
 
 
 @app.command()

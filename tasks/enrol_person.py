@@ -17,8 +17,9 @@ from ledger.enrolment import (
 )
 from ledger.errors import UnknownName
 from ledger.notices import write_notices
+from ledger.policy_store import active_policy
 from ledger.roster import person_id_of, present_people
-from ledger.signatures import NotSigned, refuse_code, sign
+from ledger.signatures import NotSigned, enrolled_people, refuse_code, sign
 from ledger.transaction import Transaction
 from policies.one_time_code import enrolment_uri
 from tasks.identity_keys import drop_previous_key, ensure_key_ring, exchange_key, read_key_ring
@@ -43,6 +44,25 @@ class Rekeyed:
 
     key_id: str
     secrets: int
+
+
+def unsignable_stages(resources: Resources) -> list[str]:
+    """What of the active policy too few enrolled people could sign, one sentence each; nothing without a policy."""
+    with resources.ledger.reading() as connection:
+        if active_policy(connection) is None:
+            return []
+        enrolled, people = enrolled_people(connection), present_people(connection)
+    policy = resources.active_policy().document
+    wanted = [(f"stage {one.name}", one.reviewers, one.quorum, one.signature) for one in policy.approval.stages]
+    held = policy.screening.quarantine
+    wanted.append(("the quarantine", held.owner, 1, held.signature))
+    found = []
+    for what, group, quorum, signature in wanted:
+        members = [one for one in people if group in one["groups"]]
+        signing = sum(one["person_id"] in enrolled for one in members)
+        if signature == "totp" and signing < quorum:
+            found.append(f"{what} wants {quorum} signed by people of {group}, of whom {signing} are enrolled")
+    return found
 
 
 def begin(resources: Resources, handle: str, old_code: str | None = None) -> Begun:

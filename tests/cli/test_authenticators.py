@@ -188,6 +188,21 @@ def test_the_picture_is_for_one_person(office: Office) -> None:
     assert "otpauth://totp/Signoff:mei?secret=" in shown
 
 
+def test_a_signed_stage_needs_enrolled_people(office: Office) -> None:
+    """The list says which stage of the active policy nobody can sign, until somebody can."""
+    changed = office.folder / "next.yaml"
+    changed.write_text(policy_text(signature="totp"), encoding="utf-8")
+    assert office.say("list").err == ""
+    for handle in ("mei", "tomasz"):
+        assert say(office.config, "policy", "activate", str(changed), "--as", handle).code == 0
+    assert office.say("list").err == (
+        "Not to be passed yet: stage editor wants 1 signed by people of editors, of whom 0 are enrolled; "
+        "`signoff people enrol` enrols them.\n"
+    )
+    office.enrol("lea")
+    assert office.say("list").err == ""
+
+
 def documented(command: str) -> Mapping[str, str]:
     """The keys that docs/json.md promises of a command."""
     from tests.cli.test_json_contract import CONTRACT
