@@ -168,19 +168,20 @@ def test_a_sweep_that_dies_half_way_has_fired_nothing(world: ApprovalWorld) -> N
 
 
 def test_two_sweeps_at_once_fire_each_rung_once(world: ApprovalWorld) -> None:
-    """Ten gates and a quarantined version, two sweeps in processes of their own: one of them finds each rung."""
+    """Ten gates, one held and one sent back, two sweeps in processes of their own: one of them finds each rung."""
     for number in range(10):
         world.in_review(f"spring/{number}.jpg", str(number))
     world.quarantined("spring/held.jpg", "held")
+    world.turned_down("spring/back.jpg", "back", "request_changes")
     at = max(one.since_at for one in waits(world))
     for count, hours in enumerate((24, 48, 72), 1):
         url = world.ledger.url.render_as_string(hide_password=False)
         told_by = run_together(fire_together, [(url, at + hours * HOUR)] * 2)
-        assert sorted(told_by) == [0, 11]
-        assert world.ask("SELECT COUNT(*) FROM rungs") == [(11 * count,)]
+        assert sorted(told_by) == [0, 12]
+        assert world.ask("SELECT COUNT(*) FROM rungs") == [(12 * count,)]
         world.now = at + hours * HOUR
         world.park()
-    assert world.ask("SELECT COUNT(*) FROM events WHERE action = 'reject'") == [(11,)]
+    assert world.ask("SELECT COUNT(*) FROM events WHERE action = 'reject'") == [(12,)]
     is_sound(world)
 
 

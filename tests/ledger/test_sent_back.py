@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -153,6 +153,39 @@ def test_its_deadline_is_that_of_the_review(world: ApprovalWorld, sent_back: int
     with world.writing() as tx:
         assert close_emptied_reviews(tx) == [f"run-{number}-2"]
     is_sound(world)
+
+
+def test_the_last_answer_wins_or_the_deadline(world: ApprovalWorld) -> None:
+    """Reopened a second before: nothing fires. Said a second after: an opinion; the outcome stays. Twice is once."""
+    first, second = (world.turned_down(f"spring/{one}.jpg", one, "request_changes") for one in ("a", "b"))
+    ask_back(world)
+    with world.ledger.reading() as connection:
+        begun = max(one.since_at for one in waiting_versions(connection))
+    for hours in (24, 48):
+        fire(world, begun + hours * HOUR)
+        world.park()
+    assert say(world, "ole", "reopen", first).counted == (first,)
+    world.park()
+    with pytest.raises(ZeroDivisionError):
+        fire(world, begun + 72 * HOUR, die=True)
+    assert world.state(second) == "changes_requested"
+    assert [fire(world, begun + 72 * HOUR) for _ in range(2)] == [1, 0]
+    assert say(world, "sam", "reopen", second).opinions == (second,)
+    assert (world.state(first), world.state(second)) == ("submitted", "rejected")
+    assert world.ask("SELECT kind, COUNT(*) FROM rungs GROUP BY kind ORDER BY kind") == [
+        ("escalate", 2), ("finally", 1), ("remind", 2)
+    ]  # fmt: skip
+    is_sound(world)
+
+
+def fire(world: ApprovalWorld, at: datetime, *, die: bool = False) -> int:
+    """Fire what is due; returns how many rungs. `die`: before it is committed."""
+    world.now = max(world.now, at)
+    with world.ledger.writing(Origin("system:enforce_deadlines", at)) as tx:
+        fired = len(fire_due(tx, waiting_versions(tx.connection), lambda _: terms()))
+        if die:
+            raise ZeroDivisionError
+    return fired
 
 
 def test_what_a_deadline_sent_back_says_so(world: ApprovalWorld) -> None:
