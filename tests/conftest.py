@@ -11,9 +11,10 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -25,29 +26,40 @@ if TYPE_CHECKING:
     from tests.workplace import MakeWorkplace, Workplace
 
 READY_WITHIN_S = 120.0
-STACK_GROUP = "stack"
+STACK = "stack"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several processes (`-n 2 --dist loadgroup`), decide which tests go to the same one.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With several processes (`-n 2 --dist loadscope --no-loadscope-reorder`), decide which tests go to the same one.
 
-    Two stacks that are started side by side choose the same ports, so everything that starts or uses one is one group;
-    it takes longest and begins first. What needs a Prefect server alone is a group too, the others go file by file.
+    Two stacks that are started side by side choose the same ports, so everything that starts or uses one stays
+    together; what needs a Prefect server alone does too, and the others go file by file.
     """
-    if not config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
-        return
-    groups = {item: _group_of(item) for item in items}
-    items.sort(key=lambda item: groups[item] != STACK_GROUP)
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class ByServer(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _server_of(config.rootpath / nodeid.partition("::")[0])
+
+    return ByServer(config, log)
 
 
-def _group_of(item: pytest.Item) -> str:
-    fixtures = set(getattr(item, "fixturenames", ()))
-    if "stack" in fixtures or (item.get_closest_marker("stack") and "prefect_server" not in fixtures):
-        return STACK_GROUP
-    return "prefect server" if "prefect_server" in fixtures else str(item.path.relative_to(item.config.rootpath))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In each of several processes: what shares the stack takes longest and begins first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _server_of(item.path) != STACK)
+
+
+@lru_cache
+def _server_of(file: Path) -> str:
+    """The server that the tests of a file share, or the file itself."""
+    text = file.read_text(encoding="utf-8")
+    if "workplace" in text or "running_stack" in text:
+        return STACK
+    if "prefect_server" in text:
+        return "prefect server"
+    return STACK if "mark.stack" in text else str(file)
 
 
 @dataclass(frozen=True, slots=True)
