@@ -100,6 +100,12 @@ def addressee(connection: sa.Connection, handle: str) -> tuple[int, str | None]:
     return row.person_id, row.email
 
 
+def name_of(connection: sa.Connection, person_id: int) -> str | None:
+    """What somebody is called, at this moment; None once they were forgotten."""
+    people = tables.people
+    return connection.scalar(sa.select(people.c.name).where(people.c.person_id == person_id))
+
+
 def claim_notices(tx: Transaction, notice_ids: Sequence[int], message: str, until: datetime) -> bool:
     """Take notices in hand, to send them as this message; False if another sender has one of them, or had.
 

@@ -34,7 +34,7 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _URGENCY: Final[Mapping[str, Urgency]] = MappingProxyType(
     {
         **dict.fromkeys(("escalate", "security", "policy_broken", "roster_short", "integrity"), Urgency.NOW),
-        **dict.fromkeys(("opened", "remind", "changes_requested", "delegated"), Urgency.WAITING),
+        **dict.fromkeys(("opened", "remind", "changes_requested"), Urgency.WAITING),
     }
 )
 
@@ -126,6 +126,24 @@ def sentence(told: Told, now: datetime, show: Show = letter_text) -> str:
     return f"{what} {_HAPPENED.get(told.kind, told.kind.replace('_', ' '))}: {_details(told.body, told, now, show)}"
 
 
+def stand_in_text(principal: str | None, starts_at: datetime | None, ends_at: datetime) -> str:
+    """What somebody is told who stands in for another, or no more (`starts_at` is None).
+
+    >>> day = datetime(2026, 3, 9, 8, tzinfo=UTC)
+    >>> stand_in_text("Ben", day, day.replace(day=13)), stand_in_text(None, None, day)
+    ('You stand in for Ben from 2026-03-09 08:00 UTC until 2026-03-13 08:00 UTC: their reviews come to you too.', \
+'You stand in no more for somebody who was forgotten, since 2026-03-09 08:00 UTC.')
+    """
+    whom, end = principal or "somebody who was forgotten", _instant(ends_at)
+    if starts_at is None:
+        return f"You stand in no more for {whom}, since {end}."
+    return f"You stand in for {whom} from {_instant(starts_at)} until {end}: their reviews come to you too."
+
+
+def _instant(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 _HAPPENED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "opened": "waits",
@@ -146,7 +164,7 @@ def _details(body: Mapping[str, Any], told: Told, now: datetime, show: Show) -> 
     parts += [f"at stage {show(str(body['stage']))}" if body.get("stage") else ""]
     text = " ".join(part for part in parts if part)
     if told.due_at is not None:
-        text += f", {'was due' if told.due_at < now else 'due'} {told.due_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        text += f", {'was due' if told.due_at < now else 'due'} {_instant(told.due_at)}"
     if outcome := body.get("outcome"):
         text += f", {show(str(outcome).replace('_', ' '))}"
     keys = [str(key) for key in body.get("keys") or ()]

@@ -6,17 +6,17 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from ledger.outbox import Notice, groups_of_people
+from ledger.outbox import Notice, groups_of_people, name_of
 from ledger.review import QUARANTINE
 from policies.errors import PolicyInvalid
-from policies.notice_text import MessageText, Told, message_text
+from policies.notice_text import MessageText, Told, message_text, stand_in_text
 from tasks.receipts import receipt_text
 from tasks.resources import Resources
 from tasks.settings import NoticeSettings
 
-_PERSONAL: Final = frozenset({"receipt", "security"})
+_PERSONAL: Final = frozenset({"receipt", "security", "delegated"})
 """Kinds that are nobody else's business: never told in a room."""
 _WHILE_IT_WAITS: Final = frozenset({"opened", "remind", "escalate"})
 
@@ -82,6 +82,8 @@ def _told(resources: Resources, notice: Notice) -> Told:
     body = notice.body
     if notice.kind == "receipt" and "first" in body:
         body = {"text": receipt_text(resources, notice.person_id, body, notice.review_id)}
+    if notice.kind == "delegated" and "principal" in body:
+        body = {"text": _stand_in(resources, body)}
     link = body.get("link")
     if notice.review_waits and notice.flow_run_id and resources.settings.prefect.api_url:
         link = resources.prefect.run_url(notice.flow_run_id)
@@ -89,6 +91,13 @@ def _told(resources: Resources, notice: Notice) -> Told:
     due_at = notice.due_at if notice.review_waits else datetime.fromisoformat(due) if due else None
     shown = link if isinstance(link, str) and link.startswith(("http://", "https://")) else None
     return Told(notice.kind, body, due_at, notice.review_id, notice.key, shown)
+
+
+def _stand_in(resources: Resources, body: Mapping[str, Any]) -> str:
+    with resources.ledger.reading() as connection:
+        principal = name_of(connection, int(body["principal"]))
+    starts_at = datetime.fromisoformat(body["from"]) if body.get("from") else None
+    return stand_in_text(principal, starts_at, datetime.fromisoformat(body["until"]))
 
 
 def why_pointless(notice: Notice, settings: NoticeSettings, now: datetime) -> str | None:

@@ -165,6 +165,19 @@ def test_a_room_is_told_once_and_what_is_personal_never_there(office: Office, bo
     ]
 
 
+def test_who_stands_in_is_told_for_whom(office: Office, box: MailServer) -> None:
+    """The name is looked up when the message is made, and stands in no notice."""
+    times = {"from": "2026-03-09T08:00:00+00:00", "until": "2026-03-13T08:00:00+00:00"}
+    office.write("delegated", "lea", body={"principal": office.world.person("kim"), **times})
+    office.write("delegated", "lea", body={"principal": office.world.person("kim"), "until": times["until"]})
+    office.sweep(NOON + MINUTE, channels={"post": box.address()}, mail="post")
+    assert box.letters[0].text.splitlines() == [
+        "To know",
+        "- You stand in for Kim from 2026-03-09 08:00 UTC until 2026-03-13 08:00 UTC: their reviews come to you too.",
+        "- You stand in no more for Kim, since 2026-03-13 08:00 UTC.",
+    ]
+
+
 def test_the_room_of_the_group_that_is_asked(office: Office, hook: Webhook) -> None:
     """Somebody in two groups with rooms is told in the one that the notice names."""
     setting: dict[str, Any] = {
