@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -107,7 +108,7 @@ def decide(
     if not wait:
         _say_resumed(row, as_json=as_json)
         return
-    _report(resources, review, row["round"], as_json=as_json)
+    _report(resources, review, row["round"], row["flow_run_id"], as_json=as_json)
 
 
 def _say_resumed(row: Mapping[str, Any], *, as_json: bool) -> None:
@@ -209,19 +210,15 @@ def _choice(choices: Sequence[str], name: str, option: str) -> str:
     return fitting[0]
 
 
-def _report(resources: Resources, review: int, round_number: int, *, as_json: bool) -> None:
+def _report(resources: Resources, review: int, round_number: int, flow_run_id: str, *, as_json: bool) -> None:
+    """Say what became of an answer; exit code 1 when nothing of it counted."""
+    from ledger.examine import answer_of_run
     from ledger.review import load_review
 
-    deadline = time.monotonic() + _WAIT_S
-    while time.monotonic() < deadline:
-        with resources.ledger.reading() as connection:
-            asked = load_review(connection, review, round_number)
-            last = load_review(connection, review)
-        if asked.status not in ("to_park", "parked"):
-            break
-        time.sleep(_POLL_S)
-    else:
-        raise AnswerRefused(review, f"no worker took the run up within {_WAIT_S:.0f} s; `signoff status` says why")
+    _await_recorded(resources, review, round_number, flow_run_id)
+    with resources.ledger.reading() as connection:
+        last = load_review(connection, review)
+        told = answer_of_run(connection, flow_run_id)
     states = [
         {"position": one.position, "key": one.key, "outcome": one.outcome, "state": one.state} for one in last.items
     ]
@@ -233,16 +230,52 @@ def _report(resources: Resources, review: int, round_number: int, *, as_json: bo
                 "round": round_number,
                 "closed": last.closed_at is not None,
                 "again": again,
+                "counted": told.counted,
+                "opinions": told.opinions,
+                "refused": list(told.refused),
                 "assets": states,
             }
         )
+        if not told.counted:
+            raise typer.Exit(1)
         return
+    if not told.counted:
+        kept = "it came too late, and what it says is kept as an opinion" if told.opinions else None
+        raise AnswerRefused(review, shown(again or kept or "; ".join(told.refused) or "nothing was recorded"))
     print_table(
         ("no", "key", "gate", "state"),
         ([one["position"], one["key"], one["outcome"] or "open", one["state"]] for one in states),
         empty="",
     )
+    total = told.counted + told.opinions
+    kept = f", {told.opinions} kept as opinions" if told.opinions else ""
+    typer.echo(f"{told.counted} of {max(total, len(states))} decisions counted{kept}.")
     typer.echo(f"The review asks again: {shown(again)}" if again else "The review is closed.")
+
+
+def _await_recorded(resources: Resources, review: int, round_number: int, flow_run_id: str) -> None:
+    """Until an answer is recorded, by its run or by a sweep. Raises `AnswerRefused` when nobody does within time.
+
+    A round that ended otherwise meanwhile (its deadline) still takes the answer, as long as its run goes on.
+    """
+    from rich.console import Console
+
+    from ledger.review import load_review
+
+    console = Console(stderr=True)
+    deadline = time.monotonic() + _WAIT_S
+    with console.status("waiting for the answer to be recorded") if console.is_terminal else nullcontext():
+        while time.monotonic() < deadline:
+            with resources.ledger.reading() as connection:
+                status = load_review(connection, review, round_number).status
+            if status == "answered":
+                return
+            if status not in ("to_park", "parked"):
+                run = resources.prefect.read_run(flow_run_id)
+                if run is None or run.is_lost or run.type == "COMPLETED":
+                    return
+            time.sleep(_POLL_S)
+    raise AnswerRefused(review, f"no worker took the run up within {_WAIT_S:.0f} s; `signoff doctor` says why")
 
 
 def _resources(config: Any, home: Any) -> Resources:

@@ -89,6 +89,29 @@ def opened_reviews(connection: sa.Connection, review_ids: Sequence[int]) -> dict
     return {row.review_id: row.opened_at for row in connection.execute(query)}
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedAnswer:
+    """What became of an answer: how many decisions counted or were kept as opinions, and why others were not taken."""
+
+    counted: int
+    opinions: int
+    refused: tuple[str, ...]
+
+
+def answer_of_run(connection: sa.Connection, flow_run_id: str) -> RecordedAnswer:
+    """What the audit trail tells of the answer that a flow run brought."""
+    events = tables.events
+    query = sa.select(events.c.action, events.c.actor, events.c.reason, events.c.body)
+    said: list[bool] = []
+    refused: list[str] = []
+    for row in connection.execute(query.where(events.c.flow_run_id == flow_run_id).order_by(events.c.seq)):
+        if row.action == "refuse_answer":
+            refused.append(row.reason or "")
+        elif row.actor.startswith("person:"):
+            said.extend(one for one in (orjson.loads(row.body)["details"].get("counted"),) if isinstance(one, bool))
+    return RecordedAnswer(said.count(True), said.count(False), tuple(refused))
+
+
 def damaged_tail(connection: sa.Connection, count: int = TAIL) -> str | None:
     """What is wrong with the last events of the audit trail, None if their numbers, hashes and links hold."""
     events, head = tables.events, tables.chain_head

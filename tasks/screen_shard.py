@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from tasks.inspect_contents import Inspected, ToInspect, inspect_contents, not_i
 from tasks.list_intake import Shard
 from tasks.resources import PinnedPolicy, Resources
 from tasks.route_contents import Screening, route_contents
+from tasks.spool_folders import spool_folder
 
 ACTOR = "system:ingest_assets"
 NOT_ALLOWED_TO_LOOK = "the rights forbid machine processing"
@@ -46,7 +46,7 @@ def screen(resources: Resources, shard: Shard, flow_run_id: str | None = None) -
     second one. Raises `TransientError` or `LedgerBusy`, which may pass, and permanent errors.
     """
     active = resources.active_policy()
-    with tempfile.TemporaryDirectory(prefix="signoff-shard-") as folder:
+    with spool_folder("shard") as folder:
         spool = Path(folder)
         looks = resources.settings.looks_into_contents
         fetched = fetch_objects(resources.storage, shard.objects, active.document, spool if looks else None)

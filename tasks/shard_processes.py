@@ -8,8 +8,8 @@ import queue
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
+import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from typing import IO, Any, Final, Self
 from tasks.errors import ShardProcessLost
 from tasks.list_intake import Shard
 from tasks.screen_shard import ShardSummary, screen
+from tasks.spool_folders import remove_abandoned, spool_folder
 
 _LENGTH: Final = struct.Struct("<Q")
 _ERROR_OUTPUT: Final = 2
@@ -36,7 +37,8 @@ class ShardProcesses:
     """
 
     def __init__(self, count: int) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="signoff-shards-")
+        remove_abandoned(time.time())
+        self._scratch = spool_folder("shards")
         self._idle: queue.SimpleQueue[_ShardProcess | None] = queue.SimpleQueue()
         self._all = [_ShardProcess(self._scratch.name) for _ in range(count)]
         for process in self._all:

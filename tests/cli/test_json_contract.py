@@ -155,6 +155,9 @@ def test_a_decision_is_reported_as_documented(workplace: Workplace) -> None:
         "round": 1,
         "closed": True,
         "again": None,
+        "counted": 1,
+        "opinions": 0,
+        "refused": [],
         "assets": [{"position": 1, "key": SHOWN, "outcome": "passed", "state": found["assets"][0]["state"]}],
     }
 
