@@ -5,8 +5,8 @@ here: registering takes a few calls of the REST API.
 
 Prefect's worker starts two processes for a run, one after the other: the first prepares a folder with the code of the
 flow and then becomes the second. Here the code is installed and there is nothing to prepare, so the embedded worker is
-given a command (`flows.start_run`), which makes it one process: half the time from a reviewer's click to the library.
-Only a run that starts processes of its own keeps the long way, in which it is ended together with them.
+given a command (`flows.start_run`), which makes it one process and spares a third of the way from a reviewer's click
+to the library. Only a run that starts processes of its own keeps the long way, in which it is ended together with them.
 
 Sweeps and ingest run one at a time. A run that is due while another runs waits for its turn (`ENQUEUE`): nobody's run
 is ever cancelled, and a waiting run costs one call every few seconds and no process. As every sweep takes whatever is
