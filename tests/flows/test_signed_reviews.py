@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -10,13 +11,16 @@ from typing import Any
 import pytest
 
 from ledger.enrolment import Enrolling, begin_enrolment, confirm_enrolment
+from ledger.outbox import load_notices
 from ledger.roster import person_id_of
 from policies.one_time_code import code_at, step_at
 from tasks.identity_keys import ensure_key_ring
+from tasks.notice_messages import Message, compose
 from tasks.park_reviews import park_reviews
 from tasks.park_run import DESCRIPTION, resume_run
 from tasks.record_answer import ACTOR, record_answer
 from tasks.resources import open_resources
+from tests.cli.test_json_contract import CONTRACT
 from tests.workplace import MakeWorkplace, Workplace, reviewers_of
 
 pytestmark = pytest.mark.stack
@@ -137,12 +141,13 @@ def was_resumed_earlier(workplace: Workplace, flow_run_id: str, *, minutes: int)
     """Make a run look as if everything in it had happened earlier: the worker comes late."""
     database = workplace.stack.home / "prefect" / "prefect.db"
     with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
-        changed = connection.execute(
-            "UPDATE flow_run_state SET timestamp = strftime('%Y-%m-%d %H:%M:%f', timestamp, ?) || '000' "
-            "WHERE flow_run_id = ?",
-            (f"-{minutes} minutes", flow_run_id),
-        )
-        assert changed.rowcount > 1
+        for table, column in (("flow_run_state", "timestamp"), ("flow_run_input", "created")):
+            changed = connection.execute(
+                f"UPDATE {table} SET {column} = strftime('%Y-%m-%d %H:%M:%f', {column}, ?) || '000' "
+                "WHERE flow_run_id = ?",
+                (f"-{minutes} minutes", flow_run_id),
+            )
+            assert changed.rowcount > 1
 
 
 def test_a_used_code(workplace: Workplace) -> None:
@@ -160,3 +165,36 @@ def test_a_used_code(workplace: Workplace) -> None:
     assert sorted(workplace.states().values()) == ["in_review", "published"]
     answered_again(workplace, "each is good once: take the next one, from")
     assert workplace.rows("SELECT reason FROM events WHERE action = 'refuse_answer'") == [("not signed: used code",)]
+
+
+def test_this_was_not_me(workplace: Workplace) -> None:
+    """Decided from a terminal with a code; its receipt has a token, which withdraws what it published, once."""
+    sha256 = workplace.put(KEY, "The words of this slogan are plain and waiting.")
+    workplace.ingest()
+    secret = enrol(workplace, "lea")
+    (row,) = workplace.reviews()
+    said = ("decide", str(row["review"]), "approve", "--as", "lea", "--no-wait")
+    assert workplace.say(*said).code == 2
+    assert workplace.say(*said, "--code", "12345").code == 2
+    assert workplace.say(*said, "--code", code_at(secret, step_at(now()))).code == 0
+    workplace.go_on(row["flow_run_id"])
+    assert workplace.library() == {KEY: sha256}
+
+    with workplace.resources.ledger.reading() as connection:
+        (receipt,) = (one for one in load_notices(connection, handle="lea") if one.kind == "receipt")
+    assert "token" not in str(receipt.body)
+    told = compose(workplace.resources, Message((("mail", None),), (receipt,)), chat=False, limit=5_000).body
+    assert f"You decided in review {row['review']} (editor): approve 1 (text/slogan.txt)." in told
+    token = told.rpartition("signoff people disown ")[2].strip()
+    assert workplace.say("people", "disown", token[:-1]).code == 1
+    done = json.loads(workplace.say("people", "disown", token, "--json").out)
+    assert done == {
+        "decisions": 1, "withdrawn": 1, "asked_again": 0, "reopened": 0, "doubted": 0, "unchanged": 0,
+        "authenticator_ended": True,
+    }  # fmt: skip
+    assert done.keys() == CONTRACT["people disown"].keys()
+    workplace.sweep()
+    assert workplace.library() == {}
+    assert workplace.states() == {KEY: "withdrawn"}
+    assert "were disowned before" in workplace.say("people", "disown", token).out
+    assert "two other people recover it first" in workplace.say("people", "enrol", "lea").err

@@ -139,7 +139,9 @@ def test_refused_ballots(world: ApprovalWorld) -> None:
     gate_id, review_id = world.gate_of(version_id), world.review_of(version_id)
     approve, silent = Ballot(gate_id, "approve"), Ballot(gate_id, "reject", "  ")
     assert answer(world, review_id, "kim", approve).refused == {gate_id: NOT_HERE}
-    assert answer(world, review_id, "kim", approve, for_whom="lea").refused == {gate_id: NOT_HERE}
+    assert answer(world, review_id, "kim", approve, for_whom="lea").refused == {
+        gate_id: "this person does not stand in for the other now"
+    }
     assert answer(world, review_id, "sam", approve).refused == {
         gate_id: "four eyes: who submitted an asset does not decide on it"
     }
