@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,6 +15,7 @@ import yaml
 from flows.send_notices import send_notices
 from ledger.review_news import ledger_id
 from tasks.tell_prefect import tell_prefect
+from tests.mail_server import mail_server
 from tests.workplace import Workplace, reviewers_of
 
 pytestmark = pytest.mark.stack
@@ -71,7 +73,12 @@ def test_prefect_hears_what_happened_to_reviews(workplace: Workplace) -> None:
     run = workplace.stack.api.find(f"flow_runs/{row['flow_run_id']}")
     assert (sorted({*run["tags"]} - {*tags}), run["name"].rpartition(" · ")[2]) == (["due-today"], "due-today")
     automation = workplace.stack.api.post("automations/", automation_of_the_guide(row["stage"]))["id"]
-    workplace.run(send_notices)
+    with mail_server() as box:
+        channels = {"NOTICES__CHANNELS": json.dumps({"post": box.address()}), "NOTICES__MAIL": "post"}
+        workplace.run(send_notices, **channels, NOTICES__HOLD_MINUTES='{"opened": 0}')
+        emails = workplace.rows("SELECT email FROM people JOIN notices USING (person_id) ORDER BY email")
+        assert sorted(letter.recipients for letter in box.letters) == [list(one) for one in emails] != []
+        assert {letter.text.splitlines()[-1].strip() for letter in box.letters} == {row["url"]}
     (opened,) = events_of(workplace, 1)
     assert opened["event"] == "signoff.review.opened"
     assert opened["resource"]["prefect.resource.id"] == f"signoff.review.{row['review']}"
