@@ -121,6 +121,25 @@ def delegate_part(tx: Transaction, principal: str, delegate: str, starts_at: dat
     return number
 
 
+def import_delegations(tx: Transaction, wanted: Iterable[tuple[str, str, datetime, datetime]]) -> list[int]:
+    """Hand over what a roster file says (principal, delegate, from, until) and the ledger has not heard; its numbers.
+
+    What is over is left out, and so is what was taken back: the file does not hand it over again. What the file has no
+    more stays until it is taken back. Raises what `check_delegation` raises.
+    """
+    table, people = tables.delegations, tables.people
+    ids = {row.handle: row.person_id for row in tx.connection.execute(sa.select(people))}
+    known = {
+        (row.principal_id, row.delegate_id, row.starts_at, row.ends_at)
+        for row in tx.connection.execute(sa.select(table))
+    }
+    return [
+        delegate_part(tx, principal, delegate, starts_at, ends_at)
+        for principal, delegate, starts_at, ends_at in wanted
+        if ends_at > tx.origin.at and (ids.get(principal), ids.get(delegate), starts_at, ends_at) not in known
+    ]
+
+
 def take_back_part(tx: Transaction, principal: str, delegate: str | None = None) -> list[Delegation]:
     """End what a person has handed over (to `delegate` only, if given), or was going to; returns what was ended.
 

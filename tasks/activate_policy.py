@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ledger.delegations import import_delegations
 from ledger.errors import UnknownName
 from ledger.policy_store import activate_policy, active_policy, open_proposal, propose_policy, store_policy
 from ledger.roster import RosterChange, RosterPerson, import_roster, person_id_of
@@ -41,7 +42,8 @@ def bring_in_policy(
     """Check both files against each other, import the roster, store the policy and activate it if it is new.
 
     Raises `PolicyInvalid`, `RosterInvalid`, `PolicyRefused` (groups that the roster lacks, quorums out of reach, a
-    claim that is refuted) before anything is written, and `PolicyNotActivated` where a second person is needed.
+    claim that is refuted) before anything is written, `PolicyNotActivated` where a second person is needed, and
+    `DelegationRefused` for an absence that cannot be handed over like this.
     """
     text = _read(policy_file)
     policy = load_policy(text, str(policy_file))
@@ -60,6 +62,9 @@ def bring_in_policy(
         if present is not None and present.sha256 != sha256 and seconded_by is None:
             raise PolicyNotActivated(sha256, present.sha256)
         change = import_roster(tx, people, roster.groups)
+        import_delegations(
+            tx, ((one.principal, one.delegate, one.starts_at, one.ends_at) for one in roster.delegations)
+        )
         store_policy(tx, policy.name, text, (rule.name for rule in policy.approval.automatic))
         is_new = present is None or present.sha256 != sha256
         if is_new:

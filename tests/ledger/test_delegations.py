@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from ledger.delegations import (
     change_stand_ins,
     compare_with_absences,
     delegate_part,
+    import_delegations,
     present_and_coming,
     stand_in_at_new_gates,
     take_back_part,
@@ -121,6 +122,25 @@ def test_taken_back_it_ends_at_once(world: ApprovalWorld) -> None:
     assert told == [*begun, (kim, "delegation 1 ends"), (ole, "delegation 2 ends")]
     ((bodies,),) = [[tuple(row[0] for row in world.ask("SELECT body FROM events WHERE action LIKE '%delegate'"))]]
     assert not any(name in body for body in bodies for name in ("lea", "kim", "ole", "Lea", "Kim", "Ole"))
+
+
+def test_a_file_hands_over_once(world: ApprovalWorld) -> None:
+    """What is new in it and not over; imported again, or taken back meanwhile, nothing is handed over twice."""
+    local = timezone(timedelta(hours=1))
+    wanted = [
+        ("lea", "kim", BEGIN.astimezone(local), END.astimezone(local)),
+        ("ben", "mia", START - 9 * DAY, START - DAY),
+        ("ben", "mia", BEGIN, END),
+    ]
+    told = []
+    for number in range(3):
+        with world.writing("operator:up") as tx:
+            told.append(import_delegations(tx, wanted))
+            if number == 1:
+                take_back_part(tx, "ben")
+    assert told == [[1, 2], [], []]
+    with world.writing("operator:up") as tx, pytest.raises(DelegationRefused, match="the part of lea is with kim"):
+        import_delegations(tx, [("lea", "mia", BEGIN, END + DAY)])
 
 
 def test_what_cannot_be_handed_over_says_why(world: ApprovalWorld) -> None:
