@@ -121,7 +121,8 @@ def _item(resources: Resources, item: ReviewedItem, past: Past, timezone: str, l
 def _quorum_words(item: ReviewedItem) -> str | None:
     if item.quorum == 1:
         return None
-    return f"needs {item.quorum} approvals, has {item.approvals}"
+    people = {0: "nobody has", 1: "one person has"}.get(item.approvals, f"{item.approvals} people have")
+    return f"needs {item.quorum} approvals; {people} decided"
 
 
 def _thumbnails(resources: Resources, keys: Iterable[str | None]) -> dict[str | None, bytes]:

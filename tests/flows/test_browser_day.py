@@ -116,7 +116,7 @@ def first_delivery() -> dict[str, bytes]:
 def the_first_of_two_approves_with_two_exceptions(page: Page, row: dict[str, Any], assets: Sequence[str]) -> None:
     """One decision for all, two that differ, each with its comment; the submitter is not among the reviewers."""
     dialog = open_run(page, row["url"])
-    assert "needs 2 approvals, has 0" in read_description(dialog)
+    assert "needs 2 approvals; nobody has decided" in read_description(dialog)
     assert choices(dialog, "Select Reviewer") == [FIRST, "lea · Lea Hoffmann", SECOND]
     numbers = {one.split(" · ", 1)[1]: one for one in assets}
     differing = [
@@ -161,7 +161,7 @@ def the_second_of_two_judges_alone(page: Page, row: dict[str, Any]) -> None:
     dialog = open_run(page, row["url"])
     text = read_description(dialog)
     assert text.startswith("Here again: Jonas Lindqvist has decided on 4 of 4 assets.")
-    assert text.count("needs 2 approvals, has 1") == 2
+    assert text.count("needs 2 approvals; one person has decided") == 2
     for unsaid in ("hero.jpg", "dark.jpg", "tighter", "Too dark", "Said before"):
         assert unsaid not in text
     assert choices(dialog, "Select Reviewer") == ["lea · Lea Hoffmann", SECOND]
