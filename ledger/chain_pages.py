@@ -46,58 +46,59 @@ def sound_up_to(
     wanted: Wanted,
     progress: Callable[[int], None],
 ) -> tuple[int, str]:
-    """Number and hash of the last event up to which all is gap-free, hashed, linked, sealed, and told by its columns.
+    """Number and hash of an event up to which all is gap-free, hashed, linked, sealed, and told by its columns.
 
+    It is the last one, or the last of a page: what is damaged is in the page behind it.
     `cursor`: of the driver, whose statements mark a value with `mark` and which raises `error` of what it cannot read.
     `after`: number and hash of an event that is known to hold. `progress` is told a number once a page.
     """
     columns = "".join(f", {column}" for _, column in wanted.compared)
-    limits = f"seq > {mark} AND seq <= {mark} ORDER BY seq LIMIT {mark}"
-    sql = f"SELECT seq, hash, body{columns} FROM events WHERE {limits}"  # noqa: S608 (our own names)
+    limits = f"seq > {mark} AND seq <= {mark} ORDER BY seq"
+    sql = f"SELECT hash, body{columns} FROM events WHERE {limits}"  # noqa: S608 (our own names)
     told = itemgetter(*(name for name, _ in wanted.compared)) if wanted.compared else None
     seals = sorted(wanted.sealed)
     count, head = after
     while count < wanted.until:
         end = min(count + wanted.page, wanted.until)
+        due = {seq - count: wanted.sealed[seq] for seq in seals[bisect_right(seals, count) : bisect_right(seals, end)]}
         try:
-            cursor.execute(sql, (count, wanted.until, end - count))
-            while count < end:
-                rows: Sequence[tuple[Any, ...]] = cursor.fetchmany(_AT_ONCE)
-                passed, next_head = _pass(rows, count, head, told)
-                for seq in seals[bisect_right(seals, count) : bisect_right(seals, count + passed)]:
-                    if rows[seq - count - 1][1] != wanted.sealed[seq]:
-                        return count, head
-                count, head = count + passed, next_head
-                if passed < len(rows) or not rows:
-                    return count, head
+            cursor.execute(sql, (count, end))
+            passed = _pass(cursor, head, told, due, end - count)
         except (error, *_NO_EVENT):
-            return count, head  # unreadable, not JSON, not an event: whoever looks event by event says which
+            passed = None  # unreadable, not JSON, not an event: whoever looks event by event says which
+        if passed is None:
+            return count, head
+        count, head = end, passed
         progress(count)
     return count, head
 
 
 def _pass(
-    rows: Sequence[tuple[Any, ...]], count: int, head: str, told: Callable[[Any], tuple[Any, ...]] | None
-) -> tuple[int, str]:
-    """How many of the rows hold from the first on, and the hash that they lead to."""
+    cursor: Any, head: str, told: Callable[[Any], tuple[Any, ...]] | None, due: Mapping[int, str], expected: int
+) -> str | None:
+    """The hash that a page of rows leads to; None: something in it does not hold.
+
+    So many rows as there are numbers leave no gap between the numbers, as no two rows have the same. `due`: hashes by
+    place in the page.
+    """
     sha256, loads = hashlib.sha256, orjson.loads
-    passed = 0
-    if told is None:
-        for seq, digest, body in rows:
-            if seq != count + passed + 1 or sha256(body.encode()).hexdigest() != digest:
-                break
-            if f'"prev":"{head}"' not in body:
-                break
-            passed += 1
-            head = digest
-        return passed, head
-    for row in rows:
-        seq, digest, body = row[0], row[1], row[2]
-        if seq != count + passed + 1 or sha256(body.encode()).hexdigest() != digest:
-            break
-        event = loads(body)
-        if event["prev"] != head or told(event) != row[3:]:
-            break
-        passed += 1
-        head = digest
-    return passed, head
+    seen = 0
+    while rows := cursor.fetchmany(_AT_ONCE):
+        if told is None:
+            for digest, body in rows:
+                if sha256(body.encode()).hexdigest() != digest or f'"prev":"{head}"' not in body:
+                    return None
+                head = digest
+        else:
+            for row in rows:
+                digest, body = row[0], row[1]
+                if sha256(body.encode()).hexdigest() != digest:
+                    return None
+                event = loads(body)
+                if event["prev"] != head or told(event) != row[2:]:
+                    return None
+                head = digest
+        if due and any(rows[place - seen - 1][0] != due[place] for place in due if seen < place <= seen + len(rows)):
+            return None
+        seen += len(rows)
+    return head if seen == expected else None

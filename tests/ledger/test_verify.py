@@ -16,7 +16,7 @@ import pytest
 from ledger.canonical import canonical_json
 from ledger.copy_records import rules_asleep
 from ledger.engine import Ledger
-from ledger.verify import Verification, verify_chain
+from ledger.verify import Damage, Verification, verify_chain
 from tests.ledger.approval_world import ApprovalWorld
 from tests.ledger.raw_sql import RawSql, asleep
 
@@ -202,6 +202,21 @@ def test_tampering_is_found_where_it_happened(told: Told, kind: str) -> None:
             assert found.damage is None
         told.restore()
     assert verified(told.ledger).damage is None
+
+
+@pytest.mark.parametrize("page", [3, 7, 1_000])
+def test_a_gap_in_the_numbers_alone_is_found(told: Told, page: int) -> None:
+    """Every hash and link is in order, but the events from one on are numbered one higher: that number is missing."""
+    _, last, *_ = told.head
+    for seq in (last, 22, 21, 8, 1):
+        told.raw.begin()
+        told.raw.execute("UPDATE events SET seq = -seq WHERE seq >= ?", seq)
+        told.raw.execute("UPDATE events SET seq = 1 - seq WHERE seq < 0")
+        told.raw.execute("COMMIT")
+        found = verified(told.ledger, page, columns=False)
+        assert found.events == seq - 1
+        assert found.damage == Damage(seq, f"missing: the next event is {seq + 1}")
+        told.restore()
 
 
 @pytest.mark.parametrize("change", ["seq = seq - 1", "hash = 'ff'", "seq = seq + 5", "seq = 0", None])
