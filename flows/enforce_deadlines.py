@@ -9,7 +9,7 @@ from tasks.errors import PinnedPolicyRefused
 from tasks.fire_rungs import fire_rungs
 from tasks.follow_absences import follow_absences
 from tasks.follow_roster import follow_roster
-from tasks.open_reviews import bundle_reviews
+from tasks.open_reviews import bundle_reviews, left_behind
 from tasks.park_reviews import park_reviews
 from tasks.recover_reviews import recover_reviews
 from tasks.resources import open_resources
@@ -33,13 +33,14 @@ def enforce_deadlines() -> None:
     absent = step(follow_absences, "follow-absences")(resources, ACTOR, run_id)
     lost = step(recover_reviews, "recover-reviews")(resources, ACTOR, run_id)
     fired = step(fire_rungs, "fire-rungs")(resources, ACTOR, run_id)
-    for sha256, reason in fired.refused:
-        logger.error("policy %s is refused today; what is pinned to it was left as it is: %s", sha256[:12], reason)
     opened = step(bundle_reviews, "open-reviews")(resources, ACTOR, run_id)
+    refused = tuple({**dict(fired.refused), **dict(left_behind(resources))}.items())
+    for sha256, reason in refused:
+        logger.error("policy %s is refused today; what is pinned to it was left as it is: %s", sha256[:12], reason)
     parked = step(park_reviews, "park-reviews")(resources, ACTOR, run_id)
     step(tag_runs, "tag-runs")(resources)
     logger.info("%d reminded, %d put before more people, %d ended", fired.reminded, fired.escalated, fired.ended)
     logger.info("%d gates followed who is away", absent)
     logger.info("%d reviews had lost their run, %d opened, %d parked", lost, len(opened), len(parked))
-    if fired.refused:
-        raise PinnedPolicyRefused(fired.refused)
+    if refused:
+        raise PinnedPolicyRefused(refused)

@@ -236,8 +236,8 @@ class PinnedPolicyRefused(PermanentError):
     def __init__(self, refused: Sequence[tuple[str, str]]) -> None:
         told = "\n".join(f"  policy {sha256[:12]}: {reason}" for sha256, reason in refused)
         super().__init__(
-            "the deadlines of versions that are pinned to these policies were not looked at, as this version of "
-            f"Signoff refuses what they say; all others were. Use the Signoff that took them, or decide these versions:"
+            "versions that are pinned to these policies were left as they are, without reviews and deadlines, as this "
+            f"version of Signoff refuses what they say; all others were not. Use the Signoff that took them:"
             f"\n{told}"
         )
         self.refused = tuple(refused)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from ledger.delegations import stand_in_at_new_gates
@@ -31,14 +32,39 @@ def bundle_reviews(
     with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
         stand_in_at_new_gates(tx)
         gates = gates_without_review(tx.connection)  # under the lock: two sweeps may run at once
-        pinned = {one.policy_sha256 for one in gates}
-        sizes = {sha256: resources.policy(sha256).approval.review_size for sha256 in pinned}
-        opened = open_reviews(tx, bundle_gates(gates, sizes, only_full=only_full))
+        sizes = _review_sizes(resources, {one.policy_sha256 for one in gates})
+        opened = open_reviews(
+            tx, bundle_gates([one for one in gates if one.policy_sha256 in sizes], sizes, only_full=only_full)
+        )
         if not only_full:
             held = held_without_review(tx.connection)
             present = group_members(tx.connection)[0] if held else {}
             opened += open_held_reviews(tx, _bundled_held(resources, held, present))
         return opened
+
+
+def left_behind(resources: Resources) -> list[tuple[str, str]]:
+    """(SHA-256, why) of policies that are refused today and have open gates, which therefore no review carries."""
+    with resources.ledger.reading() as connection:
+        if count_gates_without_review(connection) == 0:
+            return []
+        pinned = {one.policy_sha256 for one in gates_without_review(connection)}
+    found: list[tuple[str, str]] = []
+    for sha256 in sorted(pinned):
+        try:
+            resources.policy(sha256)
+        except PolicyInvalid as error:
+            found.append((sha256, str(error)))
+    return found
+
+
+def _review_sizes(resources: Resources, pinned: Collection[str]) -> dict[str, int]:
+    """By policy, how many assets a review may hold; without policies that are refused today, whose gates are left."""
+    sizes: dict[str, int] = {}
+    for sha256 in pinned:
+        with suppress(PolicyInvalid):  # `left_behind` tells which
+            sizes[sha256] = resources.policy(sha256).approval.review_size
+    return sizes
 
 
 def _bundled_held(
