@@ -97,7 +97,7 @@ def decide(
     counted, opinions = [_plain(one) for one in counted], [_plain(one) for one in opinions]
     _record(tx, review, signer, items, counted, waived, counted_now=True)
     _record(tx, review, signer, items, opinions, waived, counted_now=False)
-    approved, turned_down = _settle(tx, items, counted)
+    approved, turned_down = _settle(tx, items, counted, review.policy_sha256)
     return Decided(
         counted=tuple(one.gate_id for one in counted),
         opinions=tuple(one.gate_id for one in opinions),
@@ -275,7 +275,7 @@ def write_note(tx: Transaction, comment: str) -> tuple[int, str]:
 
 
 def _settle(
-    tx: Transaction, items: Mapping[int, ReviewedItem], ballots: Sequence[Ballot]
+    tx: Transaction, items: Mapping[int, ReviewedItem], ballots: Sequence[Ballot], policy_sha256: str
 ) -> tuple[list[int], list[int]]:
     gates = tables.gates
     turned_down: list[int] = []
@@ -303,7 +303,7 @@ def _settle(
         open_effects(tx, "publish", sure)
     if doubted:
         review_again(tx, sorted(doubted), "a decision of this round was disowned")
-    tx.append([Draft("open_step", details={"gates": opened})] if opened else [])
+    tx.append([Draft("open_step", policy_sha256=policy_sha256, details={"gates": opened})] if opened else [])
     return sure, turned_down
 
 

@@ -149,7 +149,7 @@ def test_refused_ballots(world: ApprovalWorld) -> None:
         99: "this asset is not part of the review"
     }
     assert answer(world, review_id, "lea", silent).refused == {
-        gate_id: "a comment is needed to reject or to request changes"
+        gate_id: "a comment is needed to waive, to reject and to request changes"
     }
     assert world.ask("SELECT COUNT(*) FROM decisions") == [(0,)]
     doubled = answer(world, review_id, "lea", approve, Ballot(gate_id, "reject", "no"))
