@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from ledger import tables
 from ledger.errors import LedgerError
+from ledger.notices import write_notices
 from ledger.secret_box import KeyRing, Sealed, open_secret
 from ledger.transaction import Draft, Transaction
 from policies.one_time_code import find_step, is_code, seconds_off, step_begins_at, wait_after
@@ -43,6 +44,8 @@ class NotSigned:
     words: str
 
 
+_TOLD_AT: Final = 3
+"""Wrong codes in a row after which their person is told: once, as they may be somebody else's."""
 _NOT_SIX_DIGITS: Final = "A code has six digits: type the one that the authenticator app shows now."
 _ENROL: Final = (
     "Whom you chose has no authenticator yet: enrol one with `signoff people enrol` and your handle, then answer again."
@@ -161,6 +164,9 @@ def _count_wrong(tx: Transaction, person_id: int, plain: str, code: str, at: dat
         tx.insert(failures, [row])
     else:
         tx.connection.execute(failures.update().where(failures.c.person_id == person_id).values(row))
+    if count == _TOLD_AT:
+        said = f"{count} wrong codes in a row were given in your name. Was it not you? Tell those who run Signoff."
+        write_notices(tx, "security", f"wrong codes {tables.to_micros(at)}", [person_id], {"text": said})
     wait = f"The next code is looked at from {_clock(again)} on."
     off = seconds_off(plain, code, at)
     if off is None:

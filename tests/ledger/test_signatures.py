@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -47,6 +48,30 @@ def test_a_signed_decision(world: ApprovalWorld) -> None:
     everything = [str(row) for table in ("events", "notes", "parkings", "used_codes", "decisions", "code_failures")
                   for row in world.ask(f"SELECT * FROM {table}")]  # fmt: skip
     assert not any(code in row or secret in row for row in everything)
+
+
+def test_a_signed_release(world: ApprovalWorld) -> None:
+    """What is held is released by a code as well, where its policy says so."""
+    from ledger.decide import Ballot
+    from ledger.held import decide_held, held_without_review, open_held_reviews
+    from ledger.review import load_review
+    from ledger.signatures import sign
+
+    secret = enrol(world, "ole")
+    version_id = world.quarantined()
+    with world.writing() as tx:
+        (review_id,) = open_held_reviews(tx, [("owners", world.now, held_without_review(tx.connection))])
+    world.park()
+    ole = world.person("ole")
+    with world.writing() as tx:
+        signed = sign(tx, RING, ole, shown(secret, NOON), NOON, "answer", review_id=review_id)
+        assert isinstance(signed, Signed)
+        ballots = [Ballot(version_id, "release", "it is what it says")]
+        decided = decide_held(tx, load_review(tx.connection, review_id), ole, ballots, signed_step=signed.step)
+    assert decided.counted == (version_id,)
+    assert world.ask("SELECT signature FROM held_decisions") == [("totp",)]
+    ((body,),) = world.ask("SELECT body FROM events WHERE action = 'release'")
+    assert f'"signed_step":{step_at(NOON)}' in body
 
 
 def test_a_code_is_good_once(world: ApprovalWorld) -> None:
@@ -131,6 +156,7 @@ def test_wrong_codes_slow_their_person_down(world: ApprovalWorld) -> None:
         assert (count, until) == (failures, int(again.timestamp()) * 1_000_000)
         at = again
     assert wait_after(10) == timedelta(hours=1)
+    assert world.ask("SELECT kind, person_id FROM notices") == [("security", world.person("lea"))]
     assert isinstance(give(world, "ben", shown(other, NOON), NOON), Signed)
     assert isinstance(give(world, "lea", shown(secret, at), at), Signed)
     late = at + timedelta(minutes=1)
@@ -178,7 +204,23 @@ def test_a_secret_that_does_not_open(world: ApprovalWorld) -> None:
     assert RING.keys[RING.current].hex() not in repr(RING)
 
 
-@settings(max_examples=25, deadline=None)
+def test_who_is_forgotten_leaves_no_secret(world: ApprovalWorld) -> None:
+    """The sealed secret is erased with the name; the steps of used codes stay, as numbers."""
+    from ledger.forget import forget_person, let_go
+
+    enrol(world, "lea")
+    ((sealed,),) = world.ask("SELECT sealed FROM signing_secrets")
+    with world.writing("operator:people") as tx:
+        forget_person(tx, "lea")
+    assert let_go(world.ledger)
+    assert world.ask("SELECT sealed, state, ended_for FROM signing_secrets") == [(None, "ended", "forgotten")]
+    assert world.ask("SELECT COUNT(*) FROM used_codes") == [(1,)]
+    if world.ledger.is_sqlite:
+        world.ledger.close()
+        assert sealed.encode() not in Path(world.ledger.url.database or "").read_bytes()
+
+
+@settings(max_examples=15, deadline=None)
 @given(moves=st.lists(st.tuples(st.integers(-90, 300), st.sampled_from(["right", "wrong", "replayed"])), max_size=8))
 @pytest.mark.parametrize("database", ["sqlite"])
 def test_histories(new_ledger: Callable[[str], Ledger], database: str, moves: list[tuple[int, str]]) -> None:
@@ -198,7 +240,7 @@ def test_histories(new_ledger: Callable[[str], Ledger], database: str, moves: li
         elif what != "wrong" and abs(step - step_at(at)) <= 1 and step not in used:
             assert found == Signed(step)
             used.add(step)
-            waits_until, failures = at, 0
+            waits_until, failures = (at if failures else waits_until), 0
         elif what != "wrong" and step in near:
             assert isinstance(found, NotSigned)
             assert found.flaw == Flaw.USED
