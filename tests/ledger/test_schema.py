@@ -22,7 +22,7 @@ from policies.lifecycle import TRANSITIONS
 from tests.ledger.approval_world import ApprovalWorld
 from tests.ledger.conftest import create_database
 from tests.ledger.other_processes import run_together, upgrade_together
-from tests.ledger.raw_sql import REFUSED, RawSql
+from tests.ledger.raw_sql import REFUSED, RawSql, asleep
 
 HEAD = ScriptDirectory(str(schema._MIGRATIONS)).get_current_head()
 LATER = "9998"
@@ -167,6 +167,55 @@ def test_notices_of_an_older_release_are_kept(empty: Ledger, tmp_path: Path, mon
             raw.insert("notices", notice_id=4, occasion="d", **{**row, "kind": "other"})
         with pytest.raises(REFUSED, match="a notice is written once"):
             raw.execute("DELETE FROM notices")
+
+
+def test_a_ledger_of_before_waivers_and_reopening_is_kept(
+    empty: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 0008, with one held and rejected and one approved though rights block: both stand, the second as a waiver."""
+    folder = tmp_path / "eighth-release"
+    shutil.copytree(schema._MIGRATIONS, folder)
+    for later in (folder / "versions").glob("*.py"):
+        if later.name[:4] > "0008":
+            later.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "_MIGRATIONS", folder)
+        assert upgrade_ledger(empty) == (None, "0008")
+        world = ApprovalWorld(empty)
+        version_id = world.submitted("spring/a.jpg", "one")
+    seq = "(SELECT state_seq FROM versions WHERE version_id = 1)"
+    route = '{"blocked": {"clearance": "unknown", "result": true, "gate": "legal"}}'
+    found = '[{"code": "no_licence", "text": ""}, {"code": "licence_ending", "text": ""}]'
+    with RawSql(empty.url) as raw:
+        triggers = "SELECT sql FROM sqlite_master WHERE type = 'trigger'"
+        guards = [sql for (sql,) in raw.execute(triggers)] if raw.is_sqlite else []
+        alone = asleep(raw)
+        policy = world.policy
+        alone.execute(f"INSERT INTO reviews VALUES (1, 'quarantine', 'quarantine', 'spring', '{policy}', 1, 2, 3)")
+        alone.execute(f"INSERT INTO review_versions VALUES (1, 1, 1, {seq}, 'owners', 'rejected', 3)")
+        alone.execute("INSERT INTO notes VALUES (1, 's', 'why', NULL)")
+        alone.execute("INSERT INTO held_decisions VALUES (1, 1, 1, 5, 'reject', TRUE, 'none', 'x', 'b', 1, 3)")
+        alone.execute(f"INSERT INTO clearances VALUES (1, 1, '{{}}', 'unknown', '{found}', '[]', 'd', NULL, 1)")
+        alone.execute(
+            "INSERT INTO screenings VALUES "
+            f"(1, 1, '{policy}', 'image', NULL, NULL, 'unknown', NULL, 1, '{{}}', '{route}', 1)"
+        )
+        for number, stage in ((1, "legal"), (2, "brand")):
+            gate = f"({number}, 1, 1, '{stage}', 0, 1, TRUE, 'none', 1, NULL, 'passed', 2)"
+            alone.execute(f"INSERT INTO gates VALUES {gate}")
+            said = f"({number}, {number}, 4, 4, 'approve', TRUE, 'none', 'x', 'b', NULL, 2)"
+            alone.execute(f"INSERT INTO decisions VALUES {said}")
+        for guard in guards:
+            alone.execute(guard)
+    assert version_id == 1
+    assert upgrade_ledger(empty) == ("0008", HEAD)
+    with RawSql(empty.url) as raw:
+        assert raw.execute("SELECT decision_id, codes FROM waivers") == [(1, '["no_licence"]')]
+        assert raw.execute("SELECT outcome, closed_at FROM review_versions") == [("rejected", 3)]
+        assert raw.execute("SELECT verdict, note_id FROM held_decisions") == [("reject", 1)]
+        once = raw.attempt(lambda: raw.execute("UPDATE review_versions SET outcome = 'reopened'"))
+        assert once == "signoff: rule 4: what waits is decided once"
+        assert raw.attempt(lambda: raw.execute("DELETE FROM held_decisions")) == "signoff: rule 4: a decision is final"
 
 
 SEAL = {

@@ -16,7 +16,10 @@ from tests.ledger.conftest import DROPPED
 ROOT = Path(__file__).parents[2]
 TRIGGERS = ROOT / "ledger" / "migrations" / "triggers"
 HERE = Path(__file__).parent
-ALSO = [HERE / f"test_{name}.py" for name in ("forget", "held", "ladder", "sent_back", "delegations", "signatures")]
+ALSO = [
+    HERE / f"test_{name}.py"
+    for name in ("forget", "held", "ladder", "sent_back", "delegations", "waivers", "signatures")
+]
 BEGAN = time.monotonic()
 SUITE = [*sorted(HERE.glob("test_rules_*.py")), *ALSO]
 
