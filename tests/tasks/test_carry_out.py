@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
 
 from ledger.effects import begin_effects, load_open_effects
 from ledger.transitions import cancel_open_effects
+from tasks import carry_out_effects
 from tasks.carry_out_effects import ATTEMPT_ENDS_WITHIN, EffectsSummary, carry_out, reconcile_key
 from tasks.clock import OffsetClock
 from tasks.errors import NotRestored, StorageAway
 from tasks.hold_back import held_back
+from tasks.resources import Resources
 from tests.workplace import Workplace
 
 pytestmark = pytest.mark.stack
 
 ACTOR = "system:test"
+MET_WITHIN_S = 60.0
 NOTES = tuple(f"notes/{number}.txt" for number in range(3))
 
 
@@ -56,6 +62,35 @@ def test_a_store_that_is_away_for_one_object_stops_no_other(
     assert workplace.states() == {NOTES[0]: "approved", NOTES[1]: "published", NOTES[2]: "published"}
     carry_out(workplace.resources, ACTOR)
     assert workplace.library() == sha256s
+
+
+def test_two_sweeps_at_once_publish_each_version_once(
+    unpublished: tuple[Workplace, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both list the same effects, copy the same bytes and come to mark them together: one of them marks each."""
+    workplace, sha256s = unpublished
+    listed, copied = Barrier(2, timeout=MET_WITHIN_S), Barrier(2, timeout=MET_WITHIN_S)
+
+    def together(barrier: Barrier, real: Callable[..., Any]) -> Callable[..., Any]:
+        def meet(*arguments: Any) -> Any:
+            barrier.wait()
+            return real(*arguments)
+
+        return meet
+
+    monkeypatch.setattr("tasks.carry_out_effects.held_back", together(listed, held_back))
+    monkeypatch.setattr("tasks.carry_out_effects._complete", together(copied, carry_out_effects._complete))
+    sweeps = [Resources(workplace.resources.settings) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        summaries = list(pool.map(lambda one: carry_out(one, ACTOR), sweeps))
+    for one in sweeps:
+        one.close()
+    assert sum(one.done.get("publish", 0) for one in summaries) == len(NOTES)
+    assert workplace.library() == sha256s
+    assert workplace.states() == dict.fromkeys(NOTES, "published")
+    assert workplace.rows("SELECT status, attempts FROM effects") == [("done", 2)] * len(NOTES)
+    assert [workplace.actions(key).count("publish") for key in NOTES] == [1] * len(NOTES)
+    assert carry_out(workplace.resources, ACTOR) == EffectsSummary()
 
 
 def test_what_was_cancelled_before_its_turn_is_not_copied(
