@@ -110,6 +110,15 @@ _QUESTIONS: Final[tuple[tuple[str, str, str], ...]] = (
            WHERE d.counted AND g.four_eyes
              AND m.added_at < s.at AND (m.removed_at IS NULL OR m.removed_at > s.at)""",
     ),
+    (
+        "decisions",
+        "it is not signed by a code that was used up for it, as its gate or the decision itself says",
+        """SELECT d.decision_id FROM decisions d JOIN gates g ON g.gate_id = d.gate_id
+           WHERE (d.signature = 'totp' OR (d.counted AND g.signature = 'totp')) AND NOT (
+             d.signature = 'totp' AND EXISTS (
+               SELECT 1 FROM used_codes u JOIN review_gates r ON r.review_id = u.review_id
+               WHERE u.person_id = d.person_id AND u.used_at = d.decided_at AND r.gate_id = d.gate_id))""",
+    ),
 )
 
 

@@ -20,6 +20,7 @@ from ledger.verify_records import verify_records
 from policies.one_time_code import step_at, wait_after
 from tests.ledger.approval_world import BRAND, ApprovalWorld
 from tests.ledger.other_processes import run_together, sign_together
+from tests.ledger.raw_sql import RawSql, asleep
 from tests.ledger.signing_people import RING, answer_signed, enrol, give, shown
 
 SIGNED = replace(BRAND, signature="totp")
@@ -202,6 +203,24 @@ def test_a_secret_that_does_not_open(world: ApprovalWorld) -> None:
     assert isinstance(found, NotSigned)
     assert found.flaw == Flaw.UNREADABLE
     assert RING.keys[RING.current].hex() not in repr(RING)
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM used_codes", "UPDATE decisions SET signature = 'none'"])
+def test_a_signature_without_its_code_is_found(new_ledger: Callable[[str], Ledger], change: str) -> None:
+    """Whoever owns the database can take the rules away: the check of the records tells what lacks its code."""
+    for database in ("sqlite", "postgresql"):
+        world = ApprovalWorld(new_ledger(database))
+        secret = enrol(world, "lea")
+        version_id = world.in_review("spring/a.jpg", "one", SIGNED)
+        answer_signed(world, world.review_of(version_id), "lea", shown(secret, NOON), NOON)
+        with RawSql(world.ledger.url) as raw:
+            asleep(raw).execute(change)
+        with world.ledger.reading() as connection:
+            (found,) = verify_records(connection)
+        assert (found.table, found.reason[:54]) == (
+            "decisions",
+            "it is not signed by a code that was used up for it, as",
+        )
 
 
 def test_who_is_forgotten_leaves_no_secret(world: ApprovalWorld) -> None:
