@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from cli.stack.seal_key import ready_seal_key
 from ledger.schema import upgrade_ledger
-from ledger.seal import SignedSeal, new_key, public_text, read_seal
+from ledger.seal import Seal, SignedSeal, new_key, public_text, read_seal, sign_seal
 from ledger.transaction import Draft
 from ledger.verify import Damage
 from tasks.errors import (
@@ -359,6 +359,52 @@ def test_what_strangers_put_there_is_in_nobodys_way(place: SealedLedger) -> None
     assert place.seal().is_new
     report = place.verify()
     assert (report.is_sound, report.seals and report.seals.count) == (True, 2)
+
+
+def test_of_two_sealers_over_a_strangers_object_one_is_told(place: SealedLedger) -> None:
+    """Both have seen the same object in the way: the first seal takes its place, the second does not lie over it."""
+    place.tell(1)
+    place.client.put_object(Bucket=place.store.bucket, Key=place.store.key(1), Body=b"a stranger's")
+    (stranger,) = place.store.read()
+    key = read_seal_keys(place.settings).current
+    one = Seal(
+        1, 1, "0" * 64, MONDAY, "0" * 64, public_text(key), None, place.store.bucket, place.store.prefix, "1" * 64
+    )
+    other = replace(one, hash="2" * 64)
+    now = datetime.now(UTC)
+    assert place.store.put(sign_seal(one, key), now, over=stranger.etag)
+    assert place.store.put(sign_seal(other, key), now, over=stranger.etag) is None
+    assert place.store.put(sign_seal(other, key), now) is None
+    found = [read_seal(stored.data) for stored in place.store.read()]
+    assert found[1:] == [sign_seal(one, key)]
+
+
+def test_a_copy_from_before_an_exchange_is_not_believed(stack: RunningStack, place: SealedLedger, bucket: str) -> None:
+    """Put back, and sealed elsewhere: the trail tells that another key signs by now, or that its key was given up."""
+    place.tell(3)
+    place.seal()
+    old = read_seal_keys(place.settings).public_key
+    copy = place.keep()
+    place.tell(1)
+    new = exchange_key(place.resources, "operator:anna")
+    place.bring_back(copy)
+    moved = SealedLedger(place.home, Resources(load_settings(overrides=_settings(stack, place.home, bucket))))
+    assert moved.seal().is_new
+    told = [json.loads(body)["details"] for (body,) in moved.ask("SELECT body FROM events WHERE seq > 3 ORDER BY seq")]
+    assert told == [{"place": str(moved.store), "before": [str(place.store)]}, {"public_key": new, "before": old}]
+    report = moved.verify()
+    assert (report.damage, "seals (2 to 3) speak of events" in report.notes[-1]) == (None, True), report
+    moved.resources.close()
+    place.bring_back(copy)  # and now neither key of then is here
+    for name in (KEY_FILE, "seal-key.previous"):
+        (place.home / name).unlink()
+    make_seal_key(place.home)
+    third = SealedLedger(place.home, Resources(load_settings(overrides=_settings(stack, place.home, bucket))))
+    with pytest.raises(SealKeyUnknown):
+        third.seal()
+    assert replace_lost_key(third.resources, "operator:anna").is_new
+    assert third.ask("SELECT action FROM events WHERE seq > 3 ORDER BY seq") == [("move_seals",), ("replace_seal_key",)]
+    third.resources.close()
 
 
 def test_tampering_anywhere_is_found(place: SealedLedger) -> None:
