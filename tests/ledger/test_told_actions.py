@@ -7,8 +7,12 @@ from typing import Any
 
 from ledger.effects import note_failure
 from ledger.policy_store import activate_policy, store_policy
+from ledger.told_events import Mismatch
 from ledger.verify_records import verify_records
 from tests.ledger.approval_world import BRAND_BY_TWO, RULE, ApprovalWorld
+from tests.ledger.raw_sql import RawSql, asleep
+from tests.ledger.test_delegations import BEGIN, hand_over
+from tests.ledger.test_delegations import follow as follow_absences
 from tests.ledger.test_eligibility import follow, regroup
 from tests.ledger.test_ladder import HOUR, sweep, waits
 
@@ -55,6 +59,26 @@ def test_changed_eligibility_is_told_with_what_was_before(world: ApprovalWorld) 
     )  # fmt: skip
     with world.ledger.reading() as connection:
         assert verify_records(connection) == []
+
+
+def test_a_part_that_nobody_handed_over_is_found(world: ApprovalWorld) -> None:
+    """Who stands in for whom is told by events; a row put there behind the triggers' back is not."""
+    version_id = world.in_review()
+    hand_over(world, "lea", "kim")
+    assert follow_absences(world, BEGIN) == [(["kim for lea"], [])]
+    with world.ledger.reading() as connection:
+        assert verify_records(connection) == []
+    with RawSql(world.ledger.url) as raw:
+        moved = "UPDATE gate_eligible SET person_id = ? WHERE via = 'delegation'"
+        asleep(raw).execute(moved, world.person("ole"))
+    with world.ledger.reading() as connection:
+        assert verify_records(connection) == [
+            Mismatch(
+                "gate_eligible",
+                str(world.gate_of(version_id)),
+                "those who may decide there are not those whom its events tell",
+            )
+        ]
 
 
 def test_rungs_are_told_with_what_was_before(world: ApprovalWorld) -> None:
