@@ -26,7 +26,7 @@ check: $(READY) ## lint, format, types, layers
 
 test: check ## every check, then every test
 	@sh tests/system_tools.sh
-	$(RUN) pytest -m "not soak" --doctest-modules --ignore=ledger/migrations $(or $(T),cli flows tasks ledger analytics classifiers policies tests)
+	$(RUN) pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not soak" --doctest-modules --ignore=ledger/migrations $(or $(T),cli flows tasks ledger analytics classifiers policies tests)
 
 bench: $(READY) ## measure side by side: all, or one by make bench B=ingest
 	@set -e; for name in $(or $(B),$(basename $(notdir $(shell grep -l __main__ benchmarks/*.py)))); do $(RUN) benchmarks.$$name; done
