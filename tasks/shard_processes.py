@@ -97,7 +97,7 @@ class _ShardProcess:
         self._answers = os.fdopen(reading, "rb")
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tasks.shard_processes", str(writing)],
+                [sys.executable, "-P", "-m", "tasks.start_shard_process", str(writing)],
                 stdin=subprocess.PIPE,
                 stdout=_ERROR_OUTPUT,
                 pass_fds=(writing,),
@@ -185,9 +185,3 @@ def _failure(error: Exception) -> _Failure:
     except Exception:  # noqa: BLE001 (whatever keeps it from travelling, its words do travel)
         return _Failure(RuntimeError(f"{type(error).__name__}: {error}"), trace)
     return _Failure(error, trace)
-
-
-if __name__ == "__main__":
-    from tasks import shard_processes  # by its name, so that what is pickled here is known there
-
-    shard_processes.serve(os.fdopen(int(sys.argv[1]), "wb"))

@@ -21,7 +21,7 @@ WORDS = "Plain words, long enough to be text, of a note that waits for somebody.
 
 def children() -> list[psutil.Process]:
     """The processes that screen shards for this one."""
-    return [one for one in psutil.Process().children() if "tasks.shard_processes" in one.cmdline()]
+    return [one for one in psutil.Process().children() if "tasks.start_shard_process" in one.cmdline()]
 
 
 def test_a_process_that_screens_shards_holds_no_prefect_and_no_model() -> None:
