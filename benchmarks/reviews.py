@@ -31,6 +31,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from benchmarks.ingest import ROSTER
 from benchmarks.report import Ratio, print_report
 from tests.flows.counting_relay import relay_to
 
@@ -62,13 +63,6 @@ approval:
   four_eyes: true
   review_size: {REVIEW_SIZE}
 rights: {{gate: editor, block: [conflict, restricted, embargoed, expired]}}
-"""
-ROSTER = """
-people:
-  - {handle: ada, name: Ada}
-  - {handle: ben, name: Ben}
-  - {handle: cem, name: Cem}
-groups: {editors: [ada, ben], owners: [ada, ben], authors: [cem]}
 """
 CONTRACTS = "id,effect,collection,actions,channels,territories\nT-1,permit,rest,publish,any,WORLD\n"
 

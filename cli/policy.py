@@ -187,7 +187,7 @@ def read_document(text: str, name: str) -> PolicyDocument:
     """The policy in a text; `name` is where it came from. Raises `PolicyInvalid`."""
     from policies.document import load_policy
 
-    return load_policy(text, name, signatures=("none", "totp"))
+    return load_policy(text, name)
 
 
 def _policy(file: Path | None, settings: Settings) -> tuple[str, str]:

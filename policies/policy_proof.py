@@ -62,7 +62,7 @@ def prove_text(
             roster = load_roster(roster_text, roster_name)
         except RosterInvalid as error:
             broken += _answers(error.problems, RosterInvalid)
-    policy, problems = read_policy(text, filename, signatures=("none", "totp"))
+    policy, problems = read_policy(text, filename)
     if policy is None:
         broken += _answers(problems, PolicyInvalid)
         return tuple(_unread(claim, [story for about, story in broken if about is claim]) for claim in Claim)
