@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from ledger.errors import RuleBroken
-from ledger.reader import Sighting, refusals, sightings, unscreened
+from ledger.reader import Sighting, copies_of, refusals, sightings, unscreened
 from ledger.submit import Refused, Submission, refuse, submit
 from tests.ledger.approval_world import BRAND, POLICY, START, ApprovalWorld, sha256_of
 
@@ -170,3 +172,28 @@ def _micros(world: ApprovalWorld) -> int:
     from ledger.tables import to_micros
 
     return to_micros(world.now)
+
+
+def test_copies_are_found_by_the_first_digits_of_their_hash(world: ApprovalWorld) -> None:
+    """Every version with the same bytes, oldest first, by the index over prefixes and not by reading all versions."""
+    for key, content in (("spring/a.jpg", "one"), ("spring/b.jpg", "two"), ("spring/c.jpg", "one")):
+        world.submit(key, content)
+    sent: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
+        sent.append((statement, parameters))
+
+    with world.ledger.reading() as connection:
+        sa.event.listen(connection, "before_cursor_execute", note)
+        found = copies_of(connection, [sha256_of("one"), sha256_of("three")])
+        sa.event.remove(connection, "before_cursor_execute", note)
+        if not world.ledger.is_sqlite:  # it would rather read so few rows whole
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = on")
+        explain = "EXPLAIN QUERY PLAN" if world.ledger.is_sqlite else "EXPLAIN"
+        ((statement, parameters),) = sent
+        plan = [str(tuple(row)) for row in connection.exec_driver_sql(f"{explain} {statement}", parameters)]
+    assert [tuple(row) for row in found] == [
+        (sha256_of("one"), 1, 1, "spring/a.jpg", "submitted"),
+        (sha256_of("one"), 3, 3, "spring/c.jpg", "submitted"),
+    ]
+    assert [step for step in plan if "ix_versions_sha256_prefix" in step] != [], plan
