@@ -33,22 +33,30 @@ STACK = "stack"
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With several processes (`-n 2 --dist loadscope --no-loadscope-reorder`), decide which tests go to the same one.
 
-    Two stacks that are started side by side choose the same ports, so everything that starts or uses one stays
-    together; what needs a Prefect server alone does too, and the others go file by file.
+    Tests go file by file, and each process has a stack of its own as soon as one of its files asks for it. What needs
+    a Prefect server alone stays together, so that one such server is enough.
     """
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-    class ByServer(LoadScopeScheduling):  # type: ignore[misc]
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return _server_of(config.rootpath / nodeid.partition("::")[0])
+            file = config.rootpath / nodeid.partition("::")[0]
+            server = _server_of(file)
+            return str(file) if server == STACK else server
 
-    return ByServer(config, log)
+    return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In each of several processes: what shares the stack takes longest and begins first."""
+    """In each of several processes: what needs a stack takes longest and begins first, the longest files before."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _server_of(item.path) != STACK)
+        items.sort(key=lambda item: -_weight(item.path))
+
+
+@lru_cache
+def _weight(file: Path) -> int:
+    """Bytes of a file whose tests need a stack, as a measure of how long they take; 0 for all others."""
+    return file.stat().st_size if _server_of(file) == STACK else 0
 
 
 @lru_cache

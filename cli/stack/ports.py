@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from cli.errors import PortsExhausted
@@ -17,6 +21,24 @@ PREFERRED: Final[Mapping[str, int]] = {"master": 9333, "volume": 8380, "filer": 
 _WITH_TWIN: Final = frozenset({"master", "volume", "filer", "s3"})
 _SEARCHED: Final = range(12_000, 32_000)
 _ATTEMPTS: Final = 400
+
+
+@contextmanager
+def one_start_at_a_time(report: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock under which this user's stacks choose their ports and take them, whatever their folders.
+
+    Two that start at the same moment would choose the same free ports, and each find the other's servers ready.
+    """
+    import fcntl
+
+    path = Path(tempfile.gettempdir()) / f"signoff-ports-{os.getuid()}.lock"
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("another stack is being started; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield  # the lock goes with the file
 
 
 def choose_ports(names: Iterable[str], remembered: Mapping[str, int]) -> dict[str, int]:

@@ -13,7 +13,7 @@ from cli.errors import LOG_TAIL_LINES, ComponentFailed, LeftRunning, last_lines
 from cli.stack.components import Component, ComponentState, Part
 from cli.stack.late import late_flows
 from cli.stack.ledger import ready_ledger
-from cli.stack.ports import choose_ports
+from cli.stack.ports import choose_ports, one_start_at_a_time
 from cli.stack.prefect_server import prefect_server, silence_ui
 from cli.stack.recovery import drop_missed_runs, settle_lost_runs
 from cli.stack.seal_key import ready_seal_key
@@ -145,7 +145,8 @@ def _start_servers(
     started: set[Part] = set()
     for attempt in range(_PORT_ATTEMPTS):
         try:
-            started |= _start_once(settings, supervisor, parts, report)
+            with one_start_at_a_time(report):
+                started |= _start_once(settings, supervisor, parts, report)
             break
         except ComponentFailed as failure:
             if attempt == _PORT_ATTEMPTS - 1 or not _lost_its_port(failure):

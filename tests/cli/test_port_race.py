@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from queue import Queue
+from threading import Event, Thread
 
 import pytest
 
 from cli.errors import ComponentFailed
 from cli.stack import stack as stack_module
 from cli.stack.components import Part
+from cli.stack.ports import one_start_at_a_time
 from tasks.settings import load_settings
 
 LOST = "filer.go:454 Filer listener error: listen tcp 127.0.0.1:8888: bind: address already in use"
@@ -52,3 +55,22 @@ def test_tries_are_bounded_and_for_ports_only(
     with pytest.raises(ComponentFailed, match="ended while it was starting"):
         start(starts, tmp_path, monkeypatch)
     assert starts.calls == calls
+
+
+def test_two_stacks_choose_their_ports_one_after_the_other() -> None:
+    """While one starts, the other says what it waits for, and goes on when the first has its ports."""
+    told: Queue[str] = Queue()
+    inside = Event()
+
+    def other() -> None:
+        with one_start_at_a_time(told.put):
+            inside.set()
+
+    with one_start_at_a_time(told.put):
+        thread = Thread(target=other)
+        thread.start()
+        assert told.get(timeout=10) == "another stack is being started; waiting for it"
+        assert not inside.is_set()
+    thread.join(timeout=10)
+    assert inside.is_set()
+    assert told.empty()
