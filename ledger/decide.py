@@ -18,6 +18,7 @@ from ledger.effects import open_effects
 from ledger.gates import open_next_step
 from ledger.review import Review, ReviewedItem, eligible_pairs, load_review
 from ledger.review_again import review_again
+from ledger.rounds import policy_of_review
 from ledger.transaction import Draft, Transaction
 from ledger.transitions import Move, move, void_open_gates
 from policies.lifecycle import Action, State
@@ -114,7 +115,8 @@ def note_attempt(
     details = {"review": review_id, "round": round_number}
     if person_id is not None:
         details["person"] = person_id
-    tx.append([Draft("refuse_answer", reason=reason, details=details)])
+    policy = policy_of_review(tx.connection, review_id)
+    tx.append([Draft("refuse_answer", policy_sha256=policy, reason=reason, details=details)])
 
 
 def note_stranger(tx: Transaction) -> None:
@@ -125,7 +127,8 @@ def note_stranger(tx: Transaction) -> None:
 def note_lost_run(tx: Transaction, review_id: int, round_number: int, flow_run_id: str | None, reason: str) -> None:
     """Audit that the run of a round can bring no answer any more; `reason` says what became of it, naming nobody."""
     details = {"review": review_id, "round": round_number, "flow_run": flow_run_id}
-    tx.append([Draft("lose_run", reason=reason, details=details)])
+    policy = policy_of_review(tx.connection, review_id)
+    tx.append([Draft("lose_run", policy_sha256=policy, reason=reason, details=details)])
 
 
 def mark_answered(tx: Transaction, review_id: int, round_number: int) -> bool:

@@ -260,7 +260,13 @@ def _change_told(change: StandInChange) -> Draft:
         "begin": [{"person": person, "on_behalf_of": principal} for person, principal in change.added],
         "end": [{"person": person, "on_behalf_of": principal} for person, principal in change.revoked],
     }
-    return Draft("change_stand_ins", version_id=gate.version_id, policy_sha256=gate.policy_sha256, details=details)
+    return Draft(
+        "change_stand_ins",
+        version_id=gate.version_id,
+        round=gate.round,
+        policy_sha256=gate.policy_sha256,
+        details=details,
+    )
 
 
 def _person(connection: sa.Connection, handle: str) -> int:

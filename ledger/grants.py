@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -88,11 +89,24 @@ def import_grants(tx: Transaction, source: str, etag: str, sha256: str, grants: 
                     "added": list(added),
                     "changed": list(changed),
                     "retired": list(retired),
+                    "grants": grants_sha256(grants.items()),
                 },
             )
         ]
     )
     return change
+
+
+def grants_sha256(grants: Iterable[tuple[str, str]]) -> str:
+    """A digest of (id, JSON body) of all grants of a source, in whatever order they come.
+
+    >>> grants_sha256([("a", "{}"), ("b", "[]")]) == grants_sha256([("b", "[]"), ("a", "{}")])
+    True
+    """
+    digest = hashlib.sha256()
+    for grant_id, body in sorted(grants):
+        digest.update(hashlib.sha256(grant_id.encode()).digest() + hashlib.sha256(body.encode()).digest())
+    return digest.hexdigest()
 
 
 def present_grants(connection: sa.Connection) -> list[str]:

@@ -63,6 +63,7 @@ class HeldVersion:
     collection: str
     submitter: str | None
     policy_sha256: str
+    round: int
     since_seq: int
     since_at: datetime
 
@@ -78,6 +79,7 @@ def held_without_review(connection: sa.Connection) -> list[HeldVersion]:
             versions.c.collection,
             versions.c.submitter,
             versions.c.policy_sha256,
+            versions.c.round,
             versions.c.state_seq.label("since_seq"),
             versions.c.state_since.label("since_at"),
         )
@@ -125,7 +127,9 @@ def open_held_reviews(tx: Transaction, groups: Sequence[tuple[str, datetime, Seq
             Draft(
                 "open_review",
                 version_id=one.version_id,
-                details={"review": review_id, "stage": purpose, "position": place},
+                round=one.round,
+                policy_sha256=one.policy_sha256,
+                details={"review": review_id, "stage": purpose, "position": place, "owner": owner},
             )
             for place, one in enumerate(versions, 1)
         )
@@ -262,6 +266,7 @@ def _keep_opinions(
             "say_of_held",
             version_id=item.version_id,
             round=item.round,
+            policy_sha256=review.policy_sha256,
             actor=f"person:{signer[0]}",
             details={
                 **_said(review, item, comment_hash, signer[1]),

@@ -246,7 +246,8 @@ def _ending(firing: Firing, action: Action) -> Move:
         action,
         State(wait.state),
         round=wait.round,
-        reason=f"deadline: {f'stage {wait.gate.stage}' if wait.gate else wait.state}",
+        rule=_rule(wait),
+        reason=_rule(wait),
         details=_details(firing),
     )
 
@@ -305,8 +306,13 @@ def _told(firing: Firing, action: str, **more: Any) -> Draft:
         version_id=wait.version_id,
         round=wait.round,
         policy_sha256=wait.policy_sha256,
+        rule=_rule(wait),
         details={**_details(firing), **more},
     )
+
+
+def _rule(wait: Wait) -> str:
+    return f"deadline: {f'stage {wait.gate.stage}' if wait.gate else wait.state}"
 
 
 def _details(firing: Firing) -> dict[str, Any]:

@@ -29,8 +29,9 @@ def store_policy(tx: Transaction, name: str, body: str, automatic_rules: Iterabl
     policies = tables.policies
     if tx.connection.scalar(sa.select(policies.c.sha256).where(policies.c.sha256 == sha256)) is None:
         tx.insert(policies, [{"sha256": sha256, "name": name, "body": body, "stored_at": tx.origin.at}])
-        tx.insert(tables.policy_rules, [{"policy_sha256": sha256, "rule": rule} for rule in automatic_rules])
-        tx.append([Draft("store_policy", policy_sha256=sha256, details={"name": name})])
+        rules = sorted(set(automatic_rules))
+        tx.insert(tables.policy_rules, [{"policy_sha256": sha256, "rule": rule} for rule in rules])
+        tx.append([Draft("store_policy", policy_sha256=sha256, details={"name": name, "rules": rules})])
     return sha256
 
 

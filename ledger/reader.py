@@ -60,6 +60,7 @@ class PublicationBasis:
     key: str
     collection: str
     policy_sha256: str
+    round: int
     kind: str
     clearance: str
     digest: str
@@ -95,6 +96,7 @@ def publication_basis(connection: sa.Connection, version_ids: Iterable[int]) -> 
                 t.assets.c.key,
                 t.versions.c.collection,
                 t.versions.c.policy_sha256,
+                t.versions.c.round,
                 t.screenings.c.kind,
                 t.clearances.c.digest,
                 t.clearances.c.intent,
@@ -123,6 +125,7 @@ def publication_basis(connection: sa.Connection, version_ids: Iterable[int]) -> 
                 key=row.key,
                 collection=row.collection,
                 policy_sha256=row.policy_sha256,
+                round=row.round,
                 kind=row.kind,
                 clearance=last[row.version_id].status,
                 digest=last[row.version_id].digest,

@@ -21,6 +21,7 @@ class OpenGate:
 
     gate_id: int
     version_id: int
+    round: int
     key: str
     stage: str
     collection: str
@@ -56,6 +57,7 @@ def gates_without_review(connection: sa.Connection) -> list[OpenGate]:
         OpenGate(
             gate_id=row.gate_id,
             version_id=row.version_id,
+            round=row.round,
             key=row.key,
             stage=row.stage,
             collection=row.collection,
@@ -132,6 +134,8 @@ def open_reviews(tx: Transaction, groups: Sequence[Sequence[OpenGate]]) -> list[
         Draft(
             "open_review",
             version_id=one.version_id,
+            round=one.round,
+            policy_sha256=one.policy_sha256,
             details={"review": review_id, "stage": one.stage, "position": place},
         )
         for review_id, group in numbered

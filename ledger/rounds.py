@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -86,20 +87,16 @@ def mark_parked(
     """
     parkings, gates, carried = tables.parkings, tables.gates, tables.review_gates
     this = sa.and_(parkings.c.review_id == review_id, parkings.c.round == round_number)
-    row = tx.connection.execute(sa.select(parkings).where(this)).one()
+    row = tx.connection.execute(_with_policy().where(this)).one()
     if row.status == "parked" and row.flow_run_id == flow_run_id:
         return
     if row.status != "to_park":
         raise StaleVersion((), f"review {review_id} round {round_number} waiting to be parked")
+    shown = canonical_json({str(gate_id): value for gate_id, value in basis.items()})
     tx.connection.execute(
         parkings.update()
         .where(this)
-        .values(
-            status="parked",
-            flow_run_id=flow_run_id,
-            parked_at=tx.origin.at,
-            basis=canonical_json({str(gate_id): value for gate_id, value in basis.items()}).decode(),
-        )
+        .values(status="parked", flow_run_id=flow_run_id, parked_at=tx.origin.at, basis=shown.decode())
     )
     mine = sa.select(carried.c.gate_id).where(carried.c.review_id == review_id)
     tx.connection.execute(
@@ -116,11 +113,13 @@ def mark_parked(
         [
             Draft(
                 "park_review",
+                policy_sha256=row.policy_sha256,
                 details={
                     "review": review_id,
                     "round": round_number,
                     "flow_run": flow_run_id,
                     "due_at": due_at.isoformat() if due_at else None,
+                    "basis": hashlib.sha256(shown).hexdigest(),
                 },
             )
         ]
@@ -137,7 +136,7 @@ def close_round(tx: Transaction, review_id: int, round_number: int, status: str,
     """
     parkings = tables.parkings
     this = sa.and_(parkings.c.review_id == review_id, parkings.c.round == round_number)
-    row = tx.connection.execute(sa.select(parkings).where(this)).one_or_none()
+    row = tx.connection.execute(_with_policy().where(this)).one_or_none()
     if row is None:
         raise UnknownName(f"review {review_id} has no round {round_number}; `signoff reviews` lists those that wait")
     if row.status not in ("to_park", "parked"):
@@ -153,7 +152,8 @@ def close_round(tx: Transaction, review_id: int, round_number: int, status: str,
         .where(tables.reviews.c.review_id == review_id, tables.reviews.c.closed_at.is_(None))
         .values(closed_at=tx.origin.at)
     )
-    tx.append([Draft("close_review", details={"review": review_id, "round": round_number})])
+    details = {"review": review_id, "round": round_number, "status": status}
+    tx.append([Draft("close_review", policy_sha256=row.policy_sha256, details=details)])
     return None
 
 
@@ -170,6 +170,18 @@ def close_emptied_reviews(tx: Transaction) -> list[str]:
     for row in emptied:
         close_round(tx, row.review_id, row.round, "closed", None)
     return [row.flow_run_id for row in emptied if row.flow_run_id]
+
+
+def policy_of_review(connection: sa.Connection, review_id: int) -> str | None:
+    """SHA-256 of the policy under which a review was opened."""
+    reviews = tables.reviews
+    return connection.scalar(sa.select(reviews.c.policy_sha256).where(reviews.c.review_id == review_id))
+
+
+def _with_policy() -> sa.Select[Any]:
+    """Rounds, with the policy of their review."""
+    parkings, reviews = tables.parkings, tables.reviews
+    return sa.select(parkings, reviews.c.policy_sha256).join(reviews, reviews.c.review_id == parkings.c.review_id)
 
 
 def _has_open_gates(connection: sa.Connection, review_id: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,8 @@ from ledger import tables
 from ledger.canonical import canonical_json
 from ledger.effects import open_effects
 from ledger.gates import GateTerms, Route, open_gates
-from ledger.transaction import Transaction, batches
+from ledger.tables import to_micros
+from ledger.transaction import Draft, Transaction, batches
 from ledger.transitions import Move, expect, move, supersede_older
 from policies.lifecycle import Action, State
 
@@ -61,6 +63,25 @@ class ClearanceRecord:
     deciding: str
     digest: str
     next_change_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedClearance:
+    """The number of a recorded clearance, and the digest of all that it says."""
+
+    clearance_id: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """A clearance that is another one than before; round and policy are the version's."""
+
+    record: ClearanceRecord
+    round: int
+    policy_sha256: str
+    status_before: str
+    digest_before: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +137,8 @@ def record_verdicts(tx: Transaction, records: Iterable[VerdictRecord]) -> None:
     )
 
 
-def record_clearances(tx: Transaction, records: Sequence[ClearanceRecord]) -> dict[int, int]:
-    """Record what the rights check says now; returns clearance ids by version. Earlier ones stay as history."""
+def record_clearances(tx: Transaction, records: Sequence[ClearanceRecord]) -> dict[int, RecordedClearance]:
+    """Record what the rights check says now; returns what was recorded by version. Earlier ones stay as history."""
     ids = tx.number(tables.clearances, len(records))
     rows = [
         {name: getattr(one, name) for name in ClearanceRecord.__dataclass_fields__}
@@ -125,10 +146,52 @@ def record_clearances(tx: Transaction, records: Sequence[ClearanceRecord]) -> di
         for clearance_id, one in zip(ids, records, strict=True)
     ]
     tx.insert(tables.clearances, rows)
-    return {row["version_id"]: row["clearance_id"] for row in rows}
+    return {
+        one.version_id: RecordedClearance(clearance_id, clearance_sha256(one))
+        for clearance_id, one in zip(ids, records, strict=True)
+    }
 
 
-def record_screenings(tx: Transaction, screened: Sequence[Screened], clearance_ids: Mapping[int, int]) -> None:
+def record_rechecks(tx: Transaction, changes: Sequence[Recheck]) -> None:
+    """Record clearances that have changed since they were looked at last, each with an event that tells both."""
+    recorded = record_clearances(tx, [one.record for one in changes])
+    tx.append(
+        Draft(
+            "recheck_rights",
+            version_id=one.record.version_id,
+            round=one.round,
+            policy_sha256=one.policy_sha256,
+            details={
+                "before": {"status": one.status_before, "digest": one.digest_before},
+                "status": one.record.status,
+                "digest": one.record.digest,
+                "clearance": recorded[one.record.version_id].sha256,
+            },
+        )
+        for one in changes
+    )
+
+
+def clearance_sha256(one: Any) -> str:
+    """A digest of all that a rights check said: of a `ClearanceRecord`, or of a row with its time as stored."""
+    at = to_micros(one.next_change_at) if isinstance(one.next_change_at, datetime) else one.next_change_at
+    said = f"{one.intent}\n{one.status}\n{one.reasons}\n{one.deciding}\n{one.digest}\n{at}"
+    return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()
+
+
+def screening_sha256(route: str, clearance: str | None) -> str:
+    """A digest of a route and of the clearance that it rests on, by its own digest."""
+    return hashlib.sha256(f"{route}\n{clearance}".encode(errors="surrogatepass")).hexdigest()
+
+
+def told_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those facts that an event tells: what is empty, false or zero goes without saying."""
+    return {name: value for name, value in facts.items() if value not in (None, [], False)}
+
+
+def record_screenings(
+    tx: Transaction, screened: Sequence[Screened], clearances: Mapping[int, RecordedClearance]
+) -> None:
     """Record facts and routes of submitted versions and take the step they lead to, all in this transaction.
 
     An automatic approval opens its publish effect; a version that leaves screening without quarantine supersedes the
@@ -136,7 +199,7 @@ def record_screenings(tx: Transaction, screened: Sequence[Screened], clearance_i
     """
     verdicts = verdict_ids(tx.connection, (one.verdict_key[0] for one in screened if one.verdict_key))
     present = expect(tx.connection, ((one.version_id, State.SUBMITTED, one.round) for one in screened))
-    _replace_screenings(tx, screened, clearance_ids, verdicts)
+    _replace_screenings(tx, screened, clearances, verdicts)
     quarantined = [one for one in screened if one.outcome == "quarantine"]
     automatic = [one for one in screened if one.outcome == "automatic"]
     reviewed = [one for one in screened if one.outcome == "review"]
@@ -148,8 +211,9 @@ def record_screenings(tx: Transaction, screened: Sequence[Screened], clearance_i
                 Action.QUARANTINE,
                 State.SUBMITTED,
                 round=one.round,
+                rule=(one.rule or "").partition(":")[0] or None,
                 reason=one.rule,
-                details=_seen(one),
+                details=_seen(one, clearances),
             )
             for one in quarantined
         ],
@@ -164,13 +228,15 @@ def record_screenings(tx: Transaction, screened: Sequence[Screened], clearance_i
                 round=one.round,
                 rule=one.rule,
                 policy_sha256=one.policy_sha256,
-                details=_seen(one),
+                details=_seen(one, clearances),
             )
             for one in automatic
         ],
     )
     if reviewed:
-        open_gates(tx, [Route(one.version_id, one.round, one.gates, _seen(one)) for one in reviewed], present)
+        open_gates(
+            tx, [Route(one.version_id, one.round, one.gates, _seen(one, clearances)) for one in reviewed], present
+        )
     ended = set(supersede_older(tx, (one.version_id for one in (*automatic, *reviewed))))
     published = [one.version_id for one in automatic if one.version_id not in ended]
     if published:
@@ -203,7 +269,7 @@ def _known_inspections(tx: Transaction, keys: Iterable[tuple[str, str]]) -> set[
 def _replace_screenings(
     tx: Transaction,
     screened: Sequence[Screened],
-    clearance_ids: Mapping[int, int],
+    clearances: Mapping[int, RecordedClearance],
     verdicts: Mapping[tuple[str, str, str, str, str], int],
 ) -> None:
     table = tables.screenings
@@ -224,7 +290,7 @@ def _replace_screenings(
                 "score": one.score,
                 "clearance": one.clearance,
                 "verdict_id": verdicts[one.verdict_key] if one.verdict_key else None,
-                "clearance_id": clearance_ids.get(one.version_id),
+                "clearance_id": cleared.clearance_id if (cleared := clearances.get(one.version_id)) else None,
                 "facts": canonical_json(dict(one.facts)).decode(),
                 "route": one.explanation,
                 "screened_at": tx.origin.at,
@@ -234,11 +300,13 @@ def _replace_screenings(
     )
 
 
-def _seen(one: Screened) -> dict[str, Any]:
-    """What decided, kept in the audit trail: the facts, and whose verdict is among them."""
-    facts = {name: value for name, value in one.facts.items() if value not in (None, [], False)}
+def _seen(one: Screened, clearances: Mapping[int, RecordedClearance]) -> dict[str, Any]:
+    """What decided, kept in the audit trail: the facts, whose verdict is among them, and a digest of all the rest."""
+    cleared = clearances.get(one.version_id)
+    sha256 = screening_sha256(one.explanation, cleared.sha256 if cleared else None)
+    seen = {"facts": told_facts(one.facts), "screening": sha256}
     if one.verdict_key is None:
-        return {"facts": facts}
+        return seen
     _, classifier, model, revision, label_set = one.verdict_key
     verdict = {"classifier": classifier, "model": model, "revision": revision, "label_set": label_set}
-    return {"facts": facts, "verdict": verdict}
+    return {**seen, "verdict": verdict}

@@ -110,11 +110,19 @@ def submit(tx: Transaction, arrivals: Sequence[Arrival], policy_sha256: str) -> 
     return submissions
 
 
-def refuse(tx: Transaction, refused: Sequence[Refused]) -> None:
-    """Record objects that could not become versions; audited when the object or its reason is new."""
+def refuse(tx: Transaction, refused: Sequence[Refused], policy_sha256: str | None = None) -> None:
+    """Record objects that could not become versions; audited when the object or its reason is new.
+
+    `policy_sha256`: the policy that decides what is taken.
+    """
     seen = _seen(tx, refused)
     tx.append(
-        Draft("refuse_object", reason=one.reason, details={"bucket": one.bucket, "key": one.key, "etag": one.etag})
+        Draft(
+            "refuse_object",
+            policy_sha256=policy_sha256,
+            reason=one.reason,
+            details={"bucket": one.bucket, "key": one.key, "etag": one.etag},
+        )
         for one in refused
         if (last := seen.get((one.bucket, one.key))) is None or (last.etag, last.refusal) != (one.etag, one.reason)
     )

@@ -14,6 +14,8 @@ from ledger.told_events import Mismatch, details_of, plain, side_by_side, stream
 from ledger.verify_decisions import TOLD as TOLD_OF_DECISIONS
 from ledger.verify_decisions import decision_mismatches
 from ledger.verify_gates import gate_mismatches, rung_mismatches
+from ledger.verify_people import people_mismatches
+from ledger.verify_rights import rights_mismatches
 from policies.lifecycle import TRANSITIONS
 
 _TOLD: Final = {
@@ -51,6 +53,15 @@ _QUESTIONS: Final[tuple[tuple[str, str, str], ...]] = (
                SELECT 1 FROM effects f
                WHERE f.effect_id = e.effect_id AND f.version_id = e.version_id AND f.status = 'done'
                  AND f.sha256 = v.sha256 AND f.kind = CASE action WHEN 'republish' THEN 'publish' ELSE action END)""",
+    ),
+    (
+        "effects",
+        "it is open, done or cancelled, and the events tell otherwise",
+        """SELECT effect_id FROM effects f WHERE status <> CASE
+             WHEN EXISTS (SELECT 1 FROM events e WHERE e.effect_id = f.effect_id AND e.to_state IS NOT NULL) THEN 'done'
+             WHEN EXISTS (SELECT 1 FROM events e WHERE e.version_id = f.version_id AND e.effect_id = f.effect_id
+                            AND e.action = 'effect_cancelled') THEN 'cancelled'
+             ELSE 'open' END""",
     ),
     (
         "versions",
@@ -138,6 +149,8 @@ def _mismatches(connection: sa.Connection) -> Iterator[Mismatch]:
     yield from decision_mismatches(connection)
     yield from gate_mismatches(connection)
     yield from rung_mismatches(connection)
+    yield from rights_mismatches(connection)
+    yield from people_mismatches(connection)
     yield from _effects(connection)
     yield from _activations(connection)
 
@@ -157,6 +170,15 @@ def _policies(connection: sa.Connection) -> Iterator[Mismatch]:
     for row in connection.execute(sa.select(policies.c.sha256, policies.c.body)):
         if not isinstance(row.body, str) or hashlib.sha256(row.body.encode()).hexdigest() != row.sha256:
             yield Mismatch("policies", row.sha256, "its text does not have the hash that versions are pinned to")
+    rules: dict[str, list[str]] = {}
+    for sha256, rule in connection.execute(sa.select(tables.policy_rules).order_by(tables.policy_rules.c.rule)):
+        rules.setdefault(sha256, []).append(rule)
+    events = tables.events
+    told = sa.select(events.c.policy_sha256, events.c.body).where(events.c.action == "store_policy")
+    for sha256, body in connection.execute(told.order_by(events.c.seq)):
+        details = details_of(body)  # an earlier version did not tell the rules
+        if "rules" in details and sorted(rules.get(sha256, [])) != details["rules"]:
+            yield Mismatch("policy_rules", sha256, "they are not those that were stored with the policy")
 
 
 def _identities(connection: sa.Connection) -> Iterator[Mismatch]:

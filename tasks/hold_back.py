@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from classifiers.inspection import Inspection
 from ledger.effects import Effect
 from ledger.reader import PublicationBasis, publication_basis
-from ledger.screen import record_clearances
+from ledger.screen import Recheck, record_rechecks
 from policies.clearance_codes import waived_codes
 from policies.document import PolicyDocument
 from tasks.check_rights import Clearance, RightsSubject, check_clearances, load_grants
@@ -29,7 +29,7 @@ def held_back(
     grants = load_grants(resources)
     now = resources.clock.now()
     held: dict[int, str] = {}
-    changed: list[Clearance] = []
+    changed: list[Recheck] = []
     for policy_sha256 in dict.fromkeys(basis.policy_sha256 for basis in bases.values()):
         policy = resources.policy(policy_sha256)
         batch = [one for one in effects if bases[one.version_id].policy_sha256 == policy_sha256]
@@ -37,13 +37,13 @@ def held_back(
         for one in batch:
             basis, clearance = bases[one.version_id], clearances[one.version_id]
             if (clearance.status, clearance.digest) != (basis.clearance, basis.digest):
-                changed.append(clearance)
+                changed.append(Recheck(clearance.record, basis.round, policy_sha256, basis.clearance, basis.digest))
             reason = _blocks(clearance, basis, policy)
             if reason:
                 held[one.effect_id] = reason
     if changed:
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
-            record_clearances(tx, [one.record for one in changed])
+            record_rechecks(tx, changed)
     return held
 
 

@@ -51,7 +51,7 @@ def screen(resources: Resources, shard: Shard, flow_run_id: str | None = None) -
         looks = resources.settings.looks_into_contents
         fetched = fetch_objects(resources.storage, shard.objects, active.document, spool if looks else None)
         with resources.ledger.writing(resources.origin(ACTOR, flow_run_id)) as tx:
-            refuse(tx, fetched.refused)
+            refuse(tx, fetched.refused, active.sha256)
             submissions = submit(tx, [one.arrival for one in fetched.fetched], active.sha256)
         paths = {one.arrival.sha256: one.path for one in fetched.fetched if one.path}
         moved = [one.version_id for one in submissions if one.outcome != "known"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -143,7 +144,9 @@ class ApprovalWorld:
         """Key of the verdict about a version's bytes."""
         return (submission.arrival.sha256, "images", "model", "r1", "labels")
 
-    def screen(self, submission: Submission, outcome: str, *gates: GateTerms, rule: str | None = None) -> None:
+    def screen(
+        self, submission: Submission, outcome: str, *gates: GateTerms, rule: str | None = None, route: str = "{}"
+    ) -> None:
         """Record everything that screening finds, and take the step it leads to."""
         sha256 = submission.arrival.sha256
         with self.writing("system:ingest_assets") as tx:
@@ -154,7 +157,8 @@ class ApprovalWorld:
             )
             clearance = ClearanceRecord(submission.version_id, "{}", "cleared", "[]", '["g1"]', "digest", None)
             cleared = record_clearances(tx, [clearance])
-            record_screenings(tx, [self.screened(submission, outcome, gates, rule)], cleared)
+            found_out = replace(self.screened(submission, outcome, gates, rule), explanation=route)
+            record_screenings(tx, [found_out], cleared)
 
     def submission_of(self, waiting: Unscreened) -> Submission:
         """What was submitted, told from what waits for screening."""
@@ -245,10 +249,10 @@ class ApprovalWorld:
         self.park()
         return submission.version_id
 
-    def quarantined(self, key: str = "spring/a.jpg", content: str = "one") -> int:
+    def quarantined(self, key: str = "spring/a.jpg", content: str = "one", route: str = "{}") -> int:
         """A version in quarantine."""
         submission = self.submit(key, content)
-        self.screen(submission, "quarantine", rule="type_mismatch")
+        self.screen(submission, "quarantine", rule="type_mismatch", route=route)
         return submission.version_id
 
     def approved(self, key: str = "spring/a.jpg", content: str = "one") -> int:

@@ -185,11 +185,11 @@ def test_a_changed_basis_is_not_decided_on(world: ApprovalWorld) -> None:
     gate_id, review_id = world.gate_of(version_id), world.review_of(version_id)
     clearance = ClearanceRecord(version_id, "{}", "expired", "[]", "[]", "another digest", None)
     with world.writing() as tx:
-        (clearance_id,) = record_clearances(tx, [clearance]).values()
+        (cleared,) = record_clearances(tx, [clearance]).values()
         screenings = "UPDATE screenings SET clearance = 'expired', clearance_id = :id"
         import sqlalchemy as sa
 
-        tx.connection.execute(sa.text(screenings), {"id": clearance_id})
+        tx.connection.execute(sa.text(screenings), {"id": cleared.clearance_id})
     decided = answer(world, review_id, "lea", Ballot(gate_id, "approve"))
     assert decided == Decided(refused={gate_id: "what the form showed has changed meanwhile"})
     assert world.ask("SELECT outcome FROM gates") == [(None,)]

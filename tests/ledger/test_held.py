@@ -6,7 +6,6 @@ import json
 from datetime import timedelta
 
 import pytest
-import sqlalchemy as sa
 
 from ledger.decide import Ballot, Decided
 from ledger.forget import forget_person
@@ -35,13 +34,7 @@ def held(world: ApprovalWorld) -> list[int]:
 
 def quarantined(world: ApprovalWorld, key: str, content: str) -> int:
     """A version held for two findings."""
-    version_id = world.quarantined(key, content)
-    with world.ledger.engine.begin() as connection:
-        route = json.dumps({"findings": ["inspection_failed", "quarantine_when"]})
-        connection.execute(
-            sa.text("UPDATE screenings SET route = :route WHERE version_id = :id"), {"route": route, "id": version_id}
-        )
-    return version_id
+    return world.quarantined(key, content, json.dumps({"findings": ["inspection_failed", "quarantine_when"]}))
 
 
 def open_review(world: ApprovalWorld) -> list[int]:

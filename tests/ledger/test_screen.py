@@ -10,11 +10,14 @@ import pytest
 from ledger.errors import RuleBroken, StaleVersion
 from ledger.reader import archive_candidates, count_by_state, count_screenings, listing, publication_basis
 from ledger.screen import (
+    ClearanceRecord,
     InspectionRecord,
     VerdictRecord,
+    clearance_sha256,
     record_inspections,
     record_screenings,
     record_verdicts,
+    screening_sha256,
     verdict_ids,
 )
 from tests.ledger.approval_world import BRAND, BRAND_BY_TWO, LEGAL_AFTER, RULE, ApprovalWorld
@@ -26,7 +29,8 @@ def test_quarantine(world: ApprovalWorld) -> None:
     assert world.state(version_id) == "quarantined"
     ((reason, body),) = world.ask("SELECT reason, body FROM events WHERE action = 'quarantine'")
     verdict = {"classifier": "images", "model": "model", "revision": "r1", "label_set": "labels"}
-    seen = {"facts": {"kind": "image", "size": 3}, "verdict": verdict}
+    cleared = clearance_sha256(ClearanceRecord(version_id, "{}", "cleared", "[]", '["g1"]', "digest", None))
+    seen = {"facts": {"kind": "image", "size": 3}, "verdict": verdict, "screening": screening_sha256("{}", cleared)}
     assert (reason, json.loads(body)["details"]) == ("type_mismatch", seen)
 
 

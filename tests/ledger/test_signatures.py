@@ -216,11 +216,10 @@ def test_a_signature_without_its_code_is_found(new_ledger: Callable[[str], Ledge
         with RawSql(world.ledger.url) as raw:
             asleep(raw).execute(change)
         with world.ledger.reading() as connection:
-            (found,) = verify_records(connection)
-        assert (found.table, found.reason[:54]) == (
-            "decisions",
-            "it is not signed by a code that was used up for it, as",
-        )
+            found = verify_records(connection)
+        assert ("decisions", "it is not signed by a code that was used up for it, as") in [
+            (one.table, one.reason[:54]) for one in found
+        ]
 
 
 def test_who_is_forgotten_leaves_no_secret(world: ApprovalWorld) -> None:

@@ -88,11 +88,12 @@ def test_rungs_are_told_with_what_was_before(world: ApprovalWorld) -> None:
     begun = wait.since_at
     sweep(world, begun + 24 * HOUR)
     due = (begun + 48 * HOUR).isoformat()
-    assert told(world, "remind", "rung", "due_before", "due_at") == (world.policy, 1, None, 0, due, due)
+    rule = "deadline: stage brand"
+    assert told(world, "remind", "rung", "due_before", "due_at") == (world.policy, 1, rule, 0, due, due)
     sweep(world, begun + 48 * HOUR)
     people = [world.person("lea"), world.person("ben")]
     assert told(world, "escalate", "rung", "due_before", "due_at", "before", "added") == (
-        world.policy, 1, None, 1, due, (begun + 72 * HOUR).isoformat(), people, [world.person("ole")],
+        world.policy, 1, rule, 1, due, (begun + 72 * HOUR).isoformat(), people, [world.person("ole")],
     )  # fmt: skip
     with world.ledger.reading() as connection:
         assert verify_records(connection) == []

@@ -7,16 +7,20 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ledger.decide import Ballot
+from ledger.delegations import delegate_part
 from ledger.engine import Ledger
+from ledger.grants import import_grants
 from ledger.held import decide_held
 from ledger.review import load_review
 from ledger.rounds import close_round
+from ledger.screen import ClearanceRecord, Recheck, record_rechecks
 from ledger.told_events import Mismatch
 from ledger.verify_records import verify_records
 from tests.ledger.approval_world import BRAND_BY_TWO, RULE, ApprovalWorld
 from tests.ledger.raw_sql import RawSql, asleep
 from tests.ledger.test_held import open_review
 from tests.ledger.test_ladder import HOUR, sweep, waits
+from tests.ledger.test_waivers import blocked
 
 OTHER_TERMS = "no event tells that it was opened with these terms"
 NO_QUORUM = "it passed without its quorum of approvals by different people for different principals"
@@ -33,6 +37,19 @@ def told(request: pytest.FixtureRequest, new_ledger: Callable[[str], Ledger]) ->
     world.screen(world.submit("spring/d.jpg", "five"), "automatic", rule=RULE)
     world.turned_down("spring/e.jpg", "six", "reject")
     world.submit("spring/e.jpg", "six")
+    waived = blocked(world, "eight", "unknown", "no_licence")
+    world.park()
+    world.vote(world.review_of(waived, "brand"), "lea", "approve")
+    world.vote(world.review_of(waived, "legal"), "kim", "waive", "we know the photographer")
+    reasons = '[{"code":"no_licence"},{"code":"licence_ending"}]'
+    checked = ClearanceRecord(waived, "{}", "unknown", reasons, "[]", "digest", None)
+    with world.writing() as tx:
+        record_rechecks(tx, [Recheck(checked, 1, world.policy, "unknown", "digest")])
+        import_grants(tx, "contracts.csv", "e1", "ab" * 32, {"g1": '{"id":"g1"}', "g2": '{"id":"g2"}'})
+    with world.writing() as tx:
+        import_grants(tx, "contracts.csv", "e2", "cd" * 32, {"g1": '{"id":"g1"}'})
+        delegate_part(tx, "lea", "ben", world.now + HOUR, world.now + 2 * HOUR)
+    world.carry_out(waived)
     held = world.quarantined("spring/f.jpg", "seven")
     open_review(world)
     ((review_id,),) = world.ask("SELECT MAX(review_id) FROM reviews")
@@ -115,7 +132,8 @@ def test_sound_records_are_not_accused(told: tuple[Ledger, RawSql]) -> None:
          "UPDATE effects SET reason = NULL WHERE effect_id = 1",
          Mismatch("effects", "1", "no event tells that it was opened, or not like this")),
         ("UPDATE effects SET effect_id = 99 WHERE status = 'open'",
-         "UPDATE effects SET effect_id = (SELECT MAX(effect_id) FROM events) WHERE effect_id = 99",
+         "UPDATE effects SET effect_id = (SELECT e.effect_id FROM events e WHERE e.version_id = effects.version_id "
+         "AND action = 'open_effect') WHERE effect_id = 99",
          Mismatch("effects", "99", "no event tells that it was opened, or not like this")),
         ("UPDATE policy_activations SET activated_by = 'operator:eve'",
          "UPDATE policy_activations SET activated_by = 'operator:ada'",
@@ -134,6 +152,78 @@ def test_sound_records_are_not_accused(told: tuple[Ledger, RawSql]) -> None:
         ("UPDATE held_decisions SET note_id = 1 WHERE decision_id = 1",
          "UPDATE held_decisions SET note_id = (SELECT MAX(note_id) FROM notes) WHERE decision_id = 1",
          Mismatch("held_decisions", "1", "no event tells this decision, or not with this comment")),
+        ("UPDATE decisions SET decided_at = decided_at + 1 WHERE decision_id = 1",
+         "UPDATE decisions SET decided_at = decided_at - 1 WHERE decision_id = 1",
+         Mismatch("decisions", "1", "no event tells this decision, or not with this comment")),
+        ("UPDATE waivers SET codes = '[\"no_licence\",\"unknown_code\"]'",
+         "UPDATE waivers SET codes = '[\"no_licence\"]'",
+         Mismatch("decisions", "", "no event tells this decision, or not with this comment")),
+        ("UPDATE waivers SET decision_id = 1",
+         "UPDATE waivers SET decision_id = (SELECT MAX(decision_id) FROM decisions)",
+         Mismatch("decisions", "1", "no event tells this decision, or not with this comment")),
+        ("UPDATE effects SET status = 'cancelled' WHERE effect_id = 1",
+         "UPDATE effects SET status = 'done' WHERE effect_id = 1",
+         Mismatch("effects", "1", "it is open, done or cancelled, and the events tell otherwise")),
+        ("UPDATE effects SET status = 'done', attempts = 77 WHERE status = 'open'",
+         "UPDATE effects SET status = 'open', attempts = 0 WHERE attempts = 77",
+         Mismatch("effects", "", "it is open, done or cancelled, and the events tell otherwise")),
+        ("INSERT INTO policy_rules SELECT sha256, 'everything' FROM policies",
+         "DELETE FROM policy_rules WHERE rule = 'everything'",
+         Mismatch("policy_rules", "", "they are not those that were stored with the policy")),
+        ("UPDATE screenings SET facts = REPLACE(facts, 'image', 'video') WHERE version_id = 4",
+         "UPDATE screenings SET facts = REPLACE(facts, 'video', 'image') WHERE version_id = 4",
+         Mismatch("screenings", "4 1", "its facts are not those that its event tells")),
+        ("UPDATE screenings SET kind = 'video' WHERE version_id = 4",
+         "UPDATE screenings SET kind = 'image' WHERE version_id = 4",
+         Mismatch("screenings", "4 1", "its facts are not those that its event tells")),
+        ("UPDATE verdicts SET revision = 'r2' WHERE verdict_id = 1",
+         "UPDATE verdicts SET revision = 'r1' WHERE verdict_id = 1",
+         Mismatch("screenings", "1 1", "its verdict is not that of the model that its event tells")),
+        ("UPDATE screenings SET verdict_id = 1 WHERE version_id = 2",
+         "UPDATE screenings SET verdict_id = 2 WHERE version_id = 2",
+         Mismatch("screenings", "2 1", "its verdict is one of other bytes")),
+        ("UPDATE screenings SET route = '[]' WHERE version_id = 4",
+         "UPDATE screenings SET route = '{}' WHERE version_id = 4",
+         Mismatch("screenings", "4 1", "its route or clearance is not what its event tells")),
+        ("UPDATE clearances SET status = 'expired' WHERE clearance_id = 2",
+         "UPDATE clearances SET status = 'cleared' WHERE clearance_id = 2",
+         Mismatch("screenings", "2 1", "its route or clearance is not what its event tells")),
+        ("UPDATE clearances SET digest = 'x' WHERE reasons LIKE '%licence_ending%'",
+         "UPDATE clearances SET digest = 'digest' WHERE digest = 'x'",
+         Mismatch("clearances", "", "no event tells of this rights check")),
+        ("UPDATE clearances SET version_id = 1 WHERE reasons LIKE '%licence_ending%'",
+         "UPDATE clearances SET version_id = (SELECT version_id FROM waivers w JOIN decisions d ON d.decision_id = "
+         "w.decision_id JOIN gates g ON g.gate_id = d.gate_id) WHERE reasons LIKE '%licence_ending%'",
+         Mismatch("clearances", "", "an event tells a rights check that is not recorded")),
+        ("UPDATE screenings SET version_id = 99 WHERE version_id = 4",
+         "UPDATE screenings SET version_id = 4 WHERE version_id = 99",
+         Mismatch("screenings", "4 1", "an event tells a screening that is not recorded")),
+        ("UPDATE grants SET body = '{}' WHERE grant_id = 'g1'",
+         "UPDATE grants SET body = '{\"id\":\"g1\"}' WHERE grant_id = 'g1'",
+         Mismatch("grants", "contracts.csv", "they are not those that the event of their last import tells")),
+        ("UPDATE grants SET retired_at = NULL WHERE grant_id = 'g2'",
+         "UPDATE grants SET retired_at = 1 WHERE grant_id = 'g2'",
+         Mismatch("grants", "contracts.csv", "they are not those that the event of their last import tells")),
+        ("UPDATE grants SET source = 'elsewhere' WHERE grant_id = 'g2'",
+         "UPDATE grants SET source = 'contracts.csv' WHERE grant_id = 'g2'",
+         Mismatch("grants", "2", "no event tells of an import from its source")),
+        ("UPDATE people SET left_at = 1 WHERE person_id = 2", "UPDATE people SET left_at = NULL WHERE person_id = 2",
+         Mismatch("people", "2", "that this person is there, or has left, is not what the events tell")),
+        ("UPDATE memberships SET removed_at = 1 WHERE membership_id = 1",
+         "UPDATE memberships SET removed_at = NULL WHERE membership_id = 1",
+         Mismatch("memberships", "1", "no event tells that it began and ended like this")),
+        ("UPDATE memberships SET added_at = added_at - 1 WHERE membership_id = 1",
+         "UPDATE memberships SET added_at = added_at + 1 WHERE membership_id = 1",
+         Mismatch("memberships", "1", "no event tells that it began and ended like this")),
+        ("UPDATE memberships SET group_name = 'crowd' WHERE membership_id = 1",
+         "UPDATE memberships SET group_name = 'agency' WHERE membership_id = 1",
+         Mismatch("memberships", "", "an event tells a membership that is not recorded")),
+        ("UPDATE delegations SET delegate_id = 3", "UPDATE delegations SET delegate_id = 2",
+         Mismatch("delegations", "1", "no event tells that it was handed over, or ended, like this")),
+        ("UPDATE delegations SET ends_at = ends_at + 1", "UPDATE delegations SET ends_at = ends_at - 1",
+         Mismatch("delegations", "1", "no event tells that it was handed over, or ended, like this")),
+        ("UPDATE delegations SET revoked_at = 1", "UPDATE delegations SET revoked_at = NULL",
+         Mismatch("delegations", "1", "no event tells that it was handed over, or ended, like this")),
         ("UPDATE rungs SET number = 1", "UPDATE rungs SET number = 0",
          Mismatch("rungs", "1", "no event tells that it fired")),
         ("UPDATE effects SET sha256 = 'ff' WHERE effect_id = 1",

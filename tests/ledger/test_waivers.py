@@ -15,9 +15,11 @@ from ledger.reviews import gates_without_review
 from ledger.screen import (
     ClearanceRecord,
     InspectionRecord,
+    Recheck,
     VerdictRecord,
     record_clearances,
     record_inspections,
+    record_rechecks,
     record_screenings,
     record_verdicts,
 )
@@ -123,7 +125,7 @@ def test_an_embargo_alone_is_no_matter_of_waiving(world: ApprovalWorld) -> None:
         world.carry_out(version_id)
     with world.writing() as tx:
         row = ClearanceRecord(version_id, "{}", "cleared", "[]", "[]", "digest", None)
-        record_clearances(tx, [row])
+        record_rechecks(tx, [Recheck(row, 1, world.policy, "embargoed", "digest")])
     world.carry_out(version_id)
     assert world.state(version_id) == "published"
     is_sound(world)
