@@ -22,6 +22,7 @@ from tests.ledger.approval_world import (
     PEOPLE,
     ApprovalWorld,
 )
+from tests.ledger.raw_sql import RawSql, asleep
 
 NOT_HERE = "this person may not decide here"
 
@@ -186,10 +187,9 @@ def test_a_changed_basis_is_not_decided_on(world: ApprovalWorld) -> None:
     clearance = ClearanceRecord(version_id, "{}", "expired", "[]", "[]", "another digest", None)
     with world.writing() as tx:
         (cleared,) = record_clearances(tx, [clearance]).values()
-        screenings = "UPDATE screenings SET clearance = 'expired', clearance_id = :id"
-        import sqlalchemy as sa
-
-        tx.connection.execute(sa.text(screenings), {"id": cleared.clearance_id})
+    with RawSql(world.ledger.url) as raw:  # no verb does it while people are asked
+        screenings = "UPDATE screenings SET clearance = 'expired', clearance_id = ?"
+        asleep(raw).execute(screenings, cleared.clearance_id)
     decided = answer(world, review_id, "lea", Ballot(gate_id, "approve"))
     assert decided == Decided(refused={gate_id: "what the form showed has changed meanwhile"})
     assert world.ask("SELECT outcome FROM gates") == [(None,)]
