@@ -15,6 +15,7 @@ from ledger.verify_decisions import TOLD as TOLD_OF_DECISIONS
 from ledger.verify_decisions import decision_mismatches
 from ledger.verify_gates import gate_mismatches, rung_mismatches
 from ledger.verify_people import people_mismatches
+from ledger.verify_reviews import review_mismatches
 from ledger.verify_rights import rights_mismatches
 from policies.lifecycle import TRANSITIONS
 
@@ -151,6 +152,7 @@ def _mismatches(connection: sa.Connection) -> Iterator[Mismatch]:
     yield from rung_mismatches(connection)
     yield from rights_mismatches(connection)
     yield from people_mismatches(connection)
+    yield from review_mismatches(connection)
     yield from _effects(connection)
     yield from _activations(connection)
 
