@@ -33,9 +33,7 @@ def _contents(connection: sa.Connection) -> Iterator[Mismatch]:
     for table, rows in (("review_gates", at_gates), ("review_versions", by_itself)):
         for row in streamed(connection, rows.order_by(sa.text("1, 2"))):
             if told.pop((row.review_id, row.position), None) != (row.version_id, row.stage):
-                yield Mismatch(
-                    table, f"{row.review_id} {row.position}", "no event tells that this review asks about it"
-                )
+                yield Mismatch(table, f"{row.review_id} {row.position}", "no event tells that it asks about this")
     for review_id, position in told:
         yield Mismatch("reviews", f"{review_id} {position}", "an event tells that it asks about what is not recorded")
 
