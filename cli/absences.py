@@ -10,6 +10,7 @@ import typer
 
 from cli.options import ConfigOption, HomeOption, JsonOption, read_settings
 from cli.output import print_json, print_table
+from policies.calendars import MOMENTS_ALLOWED, is_moment
 
 if TYPE_CHECKING:
     from ledger.delegations import Delegation
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from tasks.resources import Resources
 
 _ALLOWED = "a day (2026-12-24: all of it) or an instant (2026-12-24T12:00), in the time zone of the policy's calendar"
+_BEGINS_WITH_A_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
+"""Python reads 20261224 as well, which would be the first moment of that day and not all of it."""
 
 
 def delegate(
@@ -130,11 +133,14 @@ def _zone(resources: Resources) -> tzinfo:
 
 
 def _moment(text: str, zone: tzinfo, option: str, *, end: bool = False) -> datetime:
+    given = text.strip()
     try:
-        found = datetime.fromisoformat(text.strip())
+        found = datetime.fromisoformat(given if _BEGINS_WITH_A_DAY.match(given) else "")
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no moment; allowed is {_ALLOWED}", param_hint=option) from None
-    if end and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip()):
+    if not is_moment(found):
+        raise typer.BadParameter(f"{text!r} is not {MOMENTS_ALLOWED}", param_hint=option)
+    if end and len(given) == len("2026-12-24"):
         found += timedelta(days=1)
     return found if found.tzinfo else found.replace(tzinfo=zone)
 

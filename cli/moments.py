@@ -31,4 +31,7 @@ def parse_moment(text: str, now: datetime, *, end: bool = False) -> datetime:
         raise ValueError(f"{text!r} is no moment; {ALLOWED}") from None
     found = found if found.tzinfo else found.replace(tzinfo=UTC)
     whole_day = end and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip())
-    return found + timedelta(days=1) if whole_day else found.astimezone(UTC)
+    try:
+        return found + timedelta(days=1) if whole_day else found.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is outside the years of the calendar; {ALLOWED}") from None

@@ -14,6 +14,7 @@ from ledger.eligibility import UndecidedGate, group_members, undecided_gates
 from ledger.errors import DelegationRefused, UnknownName
 from ledger.notices import write_notices
 from ledger.transaction import Draft, Transaction, batches
+from policies.calendars import MOMENTS_ALLOWED, is_moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,9 @@ def check_delegation(
     ids = {handle: _person(connection, handle) for handle in (principal, delegate)}
     if principal == delegate:
         raise DelegationRefused(f"{principal} cannot stand in for {principal}; name somebody else")
+    for moment in (starts_at, ends_at):
+        if not is_moment(moment):
+            raise DelegationRefused(f"{moment.isoformat()} is not {MOMENTS_ALLOWED}; nothing was written")
     if starts_at >= ends_at or ends_at <= now:
         when = f"it would end at {_told(ends_at)}"
         raise DelegationRefused(f"{when}, which is {'over' if ends_at <= now else 'before it begins'}; say a later end")

@@ -15,15 +15,20 @@ from sqlalchemy.types import TypeDecorator
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST, _LAST = ((datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // _MICROSECOND for year in (1, 9999))
+"""What is written has to be readable again: 1 January of the year 1 in Berlin lies in no year that Python knows."""
 
 
 def to_micros(at: datetime) -> int:
-    """Microseconds since the epoch of an aware datetime.
+    """Microseconds since the epoch of an aware datetime. Raises `OverflowError` outside the years 1 to 9998 of UTC.
 
     >>> to_micros(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
     1000000
     """
-    return (at - EPOCH) // _MICROSECOND
+    micros = (at - EPOCH) // _MICROSECOND
+    if not _FIRST <= micros < _LAST:
+        raise OverflowError(f"{at.isoformat()} is outside the years 1 to 9998 of UTC, which the ledger can hold")
+    return micros
 
 
 def from_micros(micros: int) -> datetime:

@@ -23,6 +23,7 @@ _HOURS: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-4]):
 _ALLOWED_DAYS: Final = "days of the week or ranges of them, such as 'mon-fri' or 'mon, wed-sat'"
 _ALLOWED_HOURS: Final = "an opening and a later closing time of the same day, such as '09:00-17:30'"
 _DAY: Final = timedelta(days=1)
+MOMENTS_ALLOWED: Final = "a moment of the years 1970 to 9997"
 
 
 def parse_days(text: str) -> frozenset[int]:
@@ -194,6 +195,15 @@ def later(start: datetime, by: Duration) -> datetime:
         return at.replace(year=months // 12, month=months % 12 + 1)
     except ValueError:
         return at.replace(year=(months + 1) // 12, month=(months + 1) % 12 + 1, day=1)
+
+
+def is_moment(at: datetime) -> bool:
+    """Whether an aware instant may be the end of an absence: on the days beside it there is a calendar everywhere.
+
+    >>> is_moment(datetime(2026, 11, 24, tzinfo=UTC)), is_moment(datetime(1, 1, 1, tzinfo=ZoneInfo("Europe/Berlin")))
+    (True, False)
+    """
+    return 1970 <= at.year < 9998
 
 
 def _instant(day: date, minutes: int, zone: ZoneInfo, *, fold: int) -> datetime:

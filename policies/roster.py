@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
+from policies.calendars import MOMENTS_ALLOWED, is_moment
 from policies.document import PolicyDocument
 from policies.errors import Problem, RosterInvalid
 from policies.names import Email, Handle, Name
@@ -161,6 +162,9 @@ def _delegation_faults(roster: RosterDocument, source: YamlSource) -> Iterator[P
                     "a handle of people",
                     nearest_word(handle, handles),
                 )
+        for field, moment in (("from", delegation.starts_at), ("until", delegation.ends_at)):
+            if not is_moment(moment):
+                yield problem_at(source, (*path, field), moment.isoformat(), MOMENTS_ALLOWED)
         if delegation.starts_at >= delegation.ends_at:
             yield problem_at(source, (*path, "until"), delegation.ends_at.isoformat(), "an instant after `from`")
         if _leads_back(delegation, roster.delegations):

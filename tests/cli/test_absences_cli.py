@@ -75,6 +75,22 @@ def test_an_absence_from_beginning_to_end(config: Path) -> None:
     assert people(config, "undelegate", "ben").code == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (("--from", "0001-01-01", "--until", "2026-12-24"), "'0001-01-01' is not a moment of the years 1970 to 9997"),
+        (("--until", "9999-12-31"), "'9999-12-31' is not a moment of the years 1970 to 9997"),
+        (("--until", "20261224"), "'20261224' is no moment; allowed is a day (2026-12-24: all of it)"),
+    ],
+)
+def test_moments_outside_the_calendar_are_refused(config: Path, given: tuple[str, ...], problem: str) -> None:
+    """The first day of the year 1, in Berlin, lies before it: once written, no reader of absences would get past it."""
+    said = people(config, "delegate", "ben", "ada", *given)
+    assert (said.code, said.out) == (2, "")
+    assert problem in " ".join(said.err.replace("│", " ").split())
+    assert read(config, "away") == []
+
+
 def test_what_breaks_is_told_before_and_recorded_after(config: Path) -> None:
     """Two of three editors in one hand: one more absence leaves one approval of two. It is a warning, and an event."""
     said = people(config, "delegate", "ben", "cem", "--until", "2026-03-13", "--dry-run")

@@ -111,6 +111,7 @@ def test_the_log_is_narrowed_down(told: Path, arguments: tuple[str, ...], kept: 
         (("log", "--actor", "nobody"), 1, "nobody is called 'nobody'; allowed are a handle or a name of the roster"),
         (("log", "--key", "no/such"), 1, "no asset has the key 'no/such'"),
         (("log", "--since", "yesterdayish"), 2, "is no moment"),
+        (("log", "--until", "9999-12-31"), 2, "is outside the years of the calendar"),
         (("verify", "--key", "abc"), 2, "is no public key"),
         (("key", "--rotate", "--replace-lost"), 2, "choose one of them"),
         (("key",), 1, "there is no key to seal the audit trail with"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -151,6 +152,8 @@ def test_what_cannot_be_handed_over_says_why(world: ApprovalWorld) -> None:
         ("mia", "zoe", BEGIN, END, "nobody in the roster has the handle 'zoe'"),
         ("mia", "kim", END, BEGIN, "before it begins"),
         ("mia", "kim", START - DAY, START, "which is over"),
+        ("mia", "kim", datetime(1, 1, 1, tzinfo=ZoneInfo("Europe/Berlin")), END, "is not a moment of the years 1970"),
+        ("mia", "kim", BEGIN, datetime.max.replace(tzinfo=UTC), "is not a moment of the years 1970 to 9997; nothing"),
         ("lea", "kim", END - DAY, END + DAY, "the part of lea is with ben"),
         ("ben", "lea", BEGIN, END, "the part of lea is with ben from .* it would go in a circle"),
         ("mia", "lea", BEGIN, END, "lea is away .* and their part is with ben; choose .* undelegate lea"),

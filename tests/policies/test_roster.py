@@ -28,6 +28,7 @@ def test_sample_roster_is_read(roster: RosterDocument) -> None:
         ("lea@example.org", "lea", (2, "people[0].email", "'lea'", None)),
         ("delegate: mia", "delegate: mai", (14, "delegations[0].delegate", "the unknown handle 'mai'", "mia")),
         ("until: 2026-12-15", "until: 2026-11-15", (14, "delegations[0].until", "2026-11-15T00:00:00+01:00", None)),
+        ("from: 2026-12-01", "from: 0001-01-01", (14, "delegations[0].from", "0001-01-01T00:00:00+01:00", None)),
         ("T00:00:00+01:00, until", "T00:00:00, until", (14, "delegations[0].from", "'2026-12-01T00:00:00'", None)),
     ],
 )
