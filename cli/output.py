@@ -13,8 +13,8 @@ import typer
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document; instants in ISO 8601 with Z."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+    """Print one JSON document; instants in ISO 8601 with Z. What a terminal would obey is written as JSON escapes."""
+    typer.echo(_escaped(json.dumps(value, indent=2, ensure_ascii=False, default=_plain)))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
@@ -59,12 +59,23 @@ def harmless(text: str) -> str:
     >>> harmless("a\\x1b[31mb")
     'a\\\\x1b[31mb'
     """
-    return "".join(
-        char
-        if char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") or char == "\u200d"
-        else repr(char)[1:-1]
-        for char in text
-    )
+    return "".join(repr(char)[1:-1] if _acts(char) else char for char in text)
+
+
+def _escaped(document: str) -> str:
+    r"""A JSON document that means the same, with what could act on a terminal as `\uXXXX`.
+
+    >>> _escaped(json.dumps("caf\xe9 \x9b31m \u202e", ensure_ascii=False))
+    '"café \\u009b31m \\u202e"'
+    """
+    escapes = {ord(char): json.dumps(char)[1:-1] for char in set(document) if _acts(char)}
+    return document.translate(escapes) if escapes else document
+
+
+def _acts(char: str) -> bool:
+    if char.isprintable() or char in "\n\u200d":  # whatever could act is not printable
+        return False
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def _plain(value: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from cli.output import print_table, shown
+from cli.output import print_json, print_table, shown
 
 
 def test_a_key_cannot_act_on_a_terminal_nor_pretend_to_be_a_row(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,6 +17,16 @@ def test_a_key_cannot_act_on_a_terminal_nor_pretend_to_be_a_row(capsys: pytest.C
     assert r"a\x1b]0;owned\x07\u202egpj.\n[red]b.jpg  published" in out
     assert not any(char in out for char in "\x1b\x07\u202e")
     assert len(out.splitlines()) == 2
+
+
+def test_json_cannot_act_on_a_terminal_and_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """A control of the second kind, marks of direction, tags, half a pair: escaped, and read back as they are."""
+    value = {"key": "a\x9b31m\x1b]0;x\x07\u202egpj\u2028\U000e0041\ud800.jpg", "name": "Müller 👩\u200d💻"}
+    print_json(value)
+    out = capsys.readouterr().out
+    assert json.loads(out) == value
+    assert not any(char in out for char in "\x9b\x1b\x07\u202e\u2028\U000e0041\ud800")
+    assert "Müller 👩\u200d💻" in out
 
 
 def test_no_rows_are_said(capsys: pytest.CaptureFixture[str]) -> None:
