@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.errors import AnswerRefused, NothingWaits
+from cli.filled_form import VERDICTS, filled_form, signed_form
 from cli.options import ConfigOption, HomeOption, JsonOption, read_settings
 from cli.output import print_json, print_table, shown
-from policies.one_time_code import is_code
 
 if TYPE_CHECKING:
     from tasks.resources import Resources
 
 _WAIT_S = 120.0
 _POLL_S = 0.5
-_VERDICTS = ("approve", "waive", "request_changes", "reject", "release", "reopen", "withdraw")
 
 
 def reviews(
@@ -78,6 +76,9 @@ def decide(
             "what was sent back: reopen or withdraw): for every asset of it."
         ),
     ],
+    on_behalf_of: Annotated[
+        str | None, typer.Option("--for", help="For whom, where you stand in for somebody: the name in the form.")
+    ] = None,
     comment: Annotated[str | None, typer.Option("--comment", help="Needed unless you approve.")] = None,
     exceptions: Annotated[
         list[str] | None,
@@ -94,14 +95,14 @@ def decide(
     """Answer a review: resumes its run in Prefect with the filled form, as the Prefect UI does."""
     from tasks.park_run import SCHEMA, resume_run
 
-    if verdict not in _VERDICTS:
-        raise typer.BadParameter(f"{verdict!r} is no decision; allowed: {', '.join(_VERDICTS)}", param_hint="VERDICT")
+    if verdict not in VERDICTS:
+        raise typer.BadParameter(f"{verdict!r} is no decision; allowed: {', '.join(VERDICTS)}", param_hint="VERDICT")
     resources = _resources(config, home)
     row = next((one for one in waiting(resources) if one["review"] == review), None)
     if row is None or row["flow_run_id"] is None:
         raise NothingWaits(review)
     schema = json.loads(resources.prefect.read_input(row["flow_run_id"], SCHEMA) or "{}")
-    answer = _answer(schema, person, verdict, comment, exceptions or ()) | _signed(schema, code)
+    answer = filled_form(schema, (person, on_behalf_of), verdict, comment, exceptions or ()) | signed_form(schema, code)
     change = resume_run(resources.prefect, row["flow_run_id"], answer)
     if not change.accepted:
         raise AnswerRefused(review, change.reason or "the server gave no reason")
@@ -159,55 +160,6 @@ def waiting(resources: Resources) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-
-
-def _answer(
-    schema: Mapping[str, Any], person: str, verdict: str, comment: str | None, exceptions: Sequence[str]
-) -> dict[str, Any]:
-    properties = schema.get("properties", {})
-    reviewers = properties.get("reviewer", {}).get("enum", [])
-    assets = properties.get("exceptions", {}).get("items", {}).get("properties", {}).get("asset", {}).get("enum", [])
-    answer: dict[str, Any] = {"decision": verdict, "reviewer": _choice(reviewers, person, "--as")}
-    if comment:
-        answer["comment"] = comment
-    if exceptions:
-        answer["exceptions"] = [_exception(text, assets) for text in exceptions]
-    return answer
-
-
-def _signed(schema: Mapping[str, Any], code: str | None) -> dict[str, str]:
-    """The code, where the form asks for one; in a terminal it is asked for, and not shown."""
-    if "code" not in schema.get("properties", {}):
-        if code is not None:
-            raise typer.BadParameter("this review is not signed: leave it out", param_hint="--code")
-        return {}
-    if code is None:
-        if not sys.stdin.isatty():
-            raise typer.BadParameter("this stage wants a code of your authenticator app", param_hint="--code")
-        code = typer.prompt("Code from your authenticator app", hide_input=True, err=True)
-    if not is_code(code.strip()):
-        raise typer.BadParameter("a code is six digits", param_hint="--code")
-    return {"code": code.strip()}
-
-
-def _exception(text: str, assets: Sequence[str]) -> dict[str, str]:
-    number, _, rest = text.partition("=")
-    verdict, _, comment = rest.partition(":")
-    if verdict not in _VERDICTS:
-        raise typer.BadParameter(
-            f"{text!r}; write NUMBER=DECISION:COMMENT, such as 3=reject:blurred", param_hint="--except"
-        )
-    exception = {"asset": _choice(assets, number, "--except"), "decision": verdict}
-    return exception | ({"comment": comment} if comment else {})
-
-
-def _choice(choices: Sequence[str], name: str, option: str) -> str:
-    """The choice of the form that begins with this handle or number."""
-    fitting = [choice for choice in choices if choice.split(" · ", 1)[0] == name or choice == name]
-    if len(fitting) != 1:
-        offered = ", ".join(choice.split(" · ", 1)[0] for choice in choices) or "nobody"
-        raise typer.BadParameter(f"{name!r} is not offered by this review; it offers {offered}", param_hint=option)
-    return fitting[0]
 
 
 def _report(resources: Resources, review: int, round_number: int, flow_run_id: str, *, as_json: bool) -> None:
