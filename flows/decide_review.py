@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from prefect import flow, get_run_logger, runtime
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from tasks.open_reviews import bundle_reviews
 from tasks.park_reviews import park_reviews
@@ -14,8 +16,10 @@ SMALL_BYTES = 64 * 1024**2
 
 
 @flow(name="decide-review", retries=0, persist_result=False)
-def decide_review() -> None:
+def decide_review() -> State[None]:
     """Record the reviewer's answer, open and park what follows from it, publish what was approved.
+
+    What came of the answer is the message of the final state: the UI shows it to who answered.
 
     No retries: they would clear the keys of the suspension. What a crash leaves undone, the sweeps do.
     """
@@ -29,3 +33,4 @@ def decide_review() -> None:
         carry_out(resources, ACTOR, run_id, version_ids=recorded.decided.approved, max_bytes=SMALL_BYTES)
     bundle_reviews(resources, ACTOR, run_id)
     park_reviews(resources, ACTOR, run_id)
+    return Completed(message=recorded.words)

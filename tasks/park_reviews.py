@@ -19,6 +19,7 @@ from policies.review_form import form_description, form_schema
 from tasks.draw_review import draw_review, due_of
 from tasks.errors import PrefectAway, ReviewRunLost, TaskError, TransientError
 from tasks.form_marks import is_own_schema, key_mark, marked_schema
+from tasks.link_rounds import link_rounds
 from tasks.park_run import Form, ParkedRun, close_run, park_runs
 from tasks.resources import Resources
 
@@ -45,7 +46,8 @@ class ParkedReview:
 def park_reviews(resources: Resources, actor: str, flow_run_id: str | None = None) -> list[ParkedReview]:
     """Park every round that the ledger notes as `to park`, after closing the reviews that have become empty.
 
-    At most three calls to Prefect's API a review, however many assets it holds. A crash anywhere is mended by the next
+    At most three calls to Prefect's API a review, however many assets it holds, and one more from its second round on:
+    the run before links to the new one. A crash anywhere is mended by the next
     call: the run's idempotency key is (review, round). A round whose run was ended in Prefect before it was marked is
     parked as the next round instead. What keeps one review from being parked stops no other: it is raised at the end,
     what may pass (`PrefectAway`) first, with those reviews still to park.
@@ -149,7 +151,14 @@ def _park_group(
                 close_round(tx, one.review.review_id, one.review.round, "replaced", reason)
         elif not isinstance(lost, ParkedRun):
             errors.append(lost)
+    link_rounds(resources.prefect, _asked_again(held))
     return [_parked(one, run) for one, run in held]
+
+
+def _asked_again(held: Sequence[tuple[_Drawn, ParkedRun]]) -> Iterator[tuple[int, int, str, str]]:
+    for one, run in held:
+        if one.review.previous_flow_run_id is not None:
+            yield one.review.review_id, one.review.round, one.review.previous_flow_run_id, run.url
 
 
 def _draw(resources: Resources, review: Review, token: str | None) -> _Drawn:

@@ -109,6 +109,7 @@ def test_links_are_renewed_before_they_end(make_workplace: MakeWorkplace) -> Non
     run = workplace.stack.api.read_run(row["flow_run_id"])
     assert run is not None
     assert run.type == "CANCELLED"
+    assert link_to_the_next(workplace, row) == again["url"]
 
 
 def test_what_a_strange_answer_quotes_stays_out_of_the_audit_trail(workplace: Workplace) -> None:
@@ -123,6 +124,21 @@ def test_what_a_strange_answer_quotes_stays_out_of_the_audit_trail(workplace: Wo
     assert workplace.rows("SELECT reason FROM events WHERE action = 'refuse_answer'") == [("not acceptable: reviewer",)]
     (again,) = workplace.reviews()
     assert again["round"] == 2
+    assert link_to_the_next(workplace, row) == again["url"]
+    run = workplace.stack.api.read_run(row["flow_run_id"])
+    assert run is not None
+    assert (run.type, run.message) == (
+        "COMPLETED",
+        "The last answer was not accepted: reviewer is nobody of this form: choose yourself from the list of the form.",
+    )
+
+
+def link_to_the_next(workplace: Workplace, row: dict[str, Any]) -> str:
+    """Where the artifact of a run that is over leads."""
+    of_run = {"artifacts": {"flow_run_id": {"any_": [row["flow_run_id"]]}}}
+    (artifact,) = workplace.stack.api.post("artifacts/filter", of_run)
+    assert artifact["data"].startswith(f"Review {row['review']} is asked again, in round {row['round'] + 1}: [open it")
+    return str(artifact["data"]).partition("(<")[2].partition(">)")[0]
 
 
 def _prefect_is_away(*_arguments: Any, **_options: Any) -> Any:
