@@ -67,7 +67,9 @@ def main() -> None:
     except Exception as error:  # the outermost place: what is not ours is raised again
         if "--debug" in sys.argv or not _is_own(error):
             raise
-        typer.secho(f"error: {error}", err=True, fg="red")
+        from cli.output import harmless  # it may quote a name, or a log that does
+
+        typer.secho(f"error: {harmless(str(error))}", err=True, fg="red")
         sys.exit(1)
 
 

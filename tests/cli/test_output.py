@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from cli import main
+from cli.errors import CliError
 from cli.output import print_json, print_table, shown
 
 
@@ -38,3 +40,15 @@ def test_no_rows_are_said(capsys: pytest.CaptureFixture[str]) -> None:
 def test_values_are_shown_briefly() -> None:
     """Nothing is a dash, numbers have two digits."""
     assert [shown(None), shown(0.12345), shown(3)] == ["–", "0.12", "3"]
+
+
+def test_an_error_cannot_act_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever an error quotes, such as the end of a log that names an asset."""
+
+    def fail() -> None:
+        raise CliError("the log says:\n  | \x1b]0;owned\x07\x9b31m")
+
+    monkeypatch.setattr(main, "app", fail)
+    with pytest.raises(SystemExit):
+        main.main()
+    assert "error: the log says:\n  | \\x1b]0;owned\\x07\\x9b31m" in capsys.readouterr().err
