@@ -31,6 +31,8 @@ COMMENT_LIMIT = 4_000
 """Characters of a comment."""
 
 _HYDRATED = "__prefect_kind"
+_SAYS_SOMETHING = r"\S"
+"""Of a comment that is needed: blanks alone are refused while the form is still open."""
 _REASON_LIMIT = 1_000
 _CODE = {
     "type": "string",
@@ -171,7 +173,7 @@ def _comment_where_needed(sheet: ReviewSheet) -> dict[str, Any]:
     explained = [str(decision) for decision in sheet.explained]
     return {
         "if": {"properties": {"decision": {"enum": explained}}, "required": ["decision"]},
-        "then": {"properties": {"comment": {"type": "string", "minLength": 1}}, "required": ["comment"]},
+        "then": {"properties": {"comment": {"type": "string", "pattern": _SAYS_SOMETHING}}, "required": ["comment"]},
     }
 
 

@@ -12,6 +12,11 @@ _MARKDOWN = re.compile(r"[!-/:-@\[-`{-~]")
 _TEMPLATE = re.compile(r"\{(?=[{%#])|(?<=[}%#])\}")
 _AUTOLINK = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
 _URL_UNSAFE = re.compile(r"[^A-Za-z0-9\-._~:/?#@!$&'*+,=%]")
+_BLANK = re.compile(
+    r"[\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u2800\u3164\uFFA0]"
+    r"|(?<![^\s\uFE00-\uFE0F\U000E0100-\U000E01EF])[\uFE00-\uFE0F\U000E0100-\U000E01EF]"
+)
+"""Letters, marks and symbols that are drawn as nothing; a selector counts only where it has nothing to select for."""
 _WORD_JOINER = "\N{WORD JOINER}"
 _ISOLATE, _POP = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 
@@ -31,8 +36,9 @@ def cut_middle(text: str, limit: int) -> str:
 def plain_text(text: str, limit: int = NAME_LIMIT) -> str:
     """One line of `text` in which nothing is invisible and nothing opens a template.
 
-    Whitespace becomes one space; control, format (bidirectional marks, zero-width), surrogate and unassigned characters
-    are spelt out; right-to-left words are isolated, so that they cannot reorder what stands beside them.
+    Whitespace becomes one space; control, format (bidirectional marks, zero-width), surrogate and unassigned
+    characters, and letters that are drawn as nothing, are spelt out; right-to-left words are isolated, so that they
+    cannot reorder what stands beside them.
 
     >>> plain_text("invoice\u202egpj.exe")
     'invoice⟨U+202E⟩gpj.exe'
@@ -43,6 +49,7 @@ def plain_text(text: str, limit: int = NAME_LIMIT) -> str:
     if line.isascii() and line.isprintable():  # nearly every name: nothing to spell out, nothing that runs to the left
         return _TEMPLATE.sub(_without_template, line)
     visible = "".join(_spell_out(char) if unicodedata.category(char)[0] == "C" else char for char in line)
+    visible = _BLANK.sub(lambda match: _spell_out(match[0]), visible)
     harmless = _TEMPLATE.sub(_without_template, visible)
     if any(unicodedata.bidirectional(char) in {"R", "AL", "AN"} for char in harmless):
         return f"{_ISOLATE}{harmless}{_POP}"

@@ -57,7 +57,7 @@ def test_the_schema_is_made_for_this_round() -> None:
     decisions = ["approve", "request_changes", "reject"]
     comment_when_negative = {
         "if": {"properties": {"decision": {"enum": ["request_changes", "reject"]}}, "required": ["decision"]},
-        "then": {"properties": {"comment": {"type": "string", "minLength": 1}}, "required": ["comment"]},
+        "then": {"properties": {"comment": {"type": "string", "pattern": r"\S"}}, "required": ["comment"]},
     }
     assert form_schema(SHEET) == {
         "type": "object",
@@ -236,6 +236,23 @@ def test_sizes_are_for_people() -> None:
         "3.0 TiB",
         "5000.0 TiB",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("invoice.pdf\u2800\u2800.exe", "invoice.pdf⟨U+2800⟩⟨U+2800⟩.exe"),
+        ("a\u3164b\u115fc\uffa0d", "a⟨U+3164⟩b⟨U+115F⟩c⟨U+FFA0⟩d"),
+        ("co\u034fpy", "co⟨U+034F⟩py"),
+        ("heart \u2764\ufe0f.png", "heart \u2764\ufe0f.png"),
+        ("\u845b\U000e0100.txt", "\u845b\U000e0100.txt"),
+        ("hidden \ufe0f\ufe0e", "hidden ⟨U+FE0F⟩⟨U+FE0E⟩"),
+        ("smuggled\U000e0101\U000e0102", "smuggled\U000e0101⟨U+E0102⟩"),
+    ],
+)
+def test_what_is_drawn_as_nothing_is_spelt_out(name: str, shown: str) -> None:
+    """Blank letters hide the end of a name; a selector that has something to select for stays as it is."""
+    assert plain_text(name) == shown
 
 
 def test_hostile_keys_stay_distinct_choices() -> None:
