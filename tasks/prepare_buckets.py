@@ -10,13 +10,13 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tasks.errors import BucketUnfit, StorageAway
-from tasks.settings import S3Settings
+from tasks.settings import Credentials, S3Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _MISSING: Final = ("404", "NoSuchBucket", "NotFound")
-_REFUSED: Final = ("401", "403", "AccessDenied", "Forbidden")
+_REFUSED: Final = ("401", "403", "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 
 
 def prepare_buckets(s3: S3Settings, *, embedded: bool) -> list[str]:
@@ -52,7 +52,9 @@ def bucket_flaws(s3: S3Settings, seals: str) -> list[tuple[str, str]]:
         there = [name for name in names if name not in dict(flaws)]
         if buckets.library in there and client.get_bucket_versioning(Bucket=buckets.library).get("Status") == "Enabled":
             flaws.append((buckets.library, "is versioned: what is withdrawn stays readable"))
-        flaws += [(name, "can be listed without credentials") for name in there if _readable_by_anyone(s3, name)]
+        stranger = _client(s3, anonymous=True)
+        flaws += [(name, "can be listed without credentials") for name in there if _is_listed(stranger, name)]
+        flaws += [(name, "can be listed with the credentials of consumers") for name in _open_to_consumers(client, s3)]
         if seals in there and not _is_locked(client, seals):
             flaws.append((seals, "has no object lock, so that seals can be taken away"))
     except ClientError as error:
@@ -104,10 +106,15 @@ def _check_buckets(client: S3Client, s3: S3Settings, *, embedded: bool) -> None:
             "suspend its versioning and delete the old versions, or set s3.buckets.library to another bucket"
         )
     for name in (buckets.workspace, buckets.library, buckets.archive):
-        if _readable_by_anyone(s3, name):
+        if _is_listed(_client(s3, anonymous=True), name):
             raise BucketUnfit(
                 f"The bucket {name!r} can be listed without credentials; close it before content goes there"
             )
+    for name in _open_to_consumers(client, s3):
+        raise BucketUnfit(
+            f"The bucket {name!r} can be listed with the credentials of consumers (s3.consumer), who are to reach the "
+            f"library {buckets.library!r} only; take that right from them before content goes there"
+        )
 
 
 def _exists(client: S3Client, name: str) -> bool:
@@ -120,10 +127,19 @@ def _exists(client: S3Client, name: str) -> bool:
     return True
 
 
-def _readable_by_anyone(s3: S3Settings, name: str) -> bool:
-    stranger = _client(s3, anonymous=True)
+def _open_to_consumers(client: S3Client, s3: S3Settings) -> list[str]:
+    """Buckets beside the library that consumers can look into, as far as the settings have their credentials."""
+    if s3.consumer is None:
+        return []
+    consumer, buckets = _client(s3, s3.consumer), s3.buckets
+    closed = [name for name in (buckets.intake, buckets.workspace, buckets.archive) if name != buckets.library]
+    return [name for name in closed if _exists(client, name) and _is_listed(consumer, name)]
+
+
+def _is_listed(client: S3Client, name: str) -> bool:
+    """Whether these credentials can list a bucket."""
     try:
-        stranger.list_objects_v2(Bucket=name, MaxKeys=1)
+        client.list_objects_v2(Bucket=name, MaxKeys=1)
     except ClientError as error:
         if error.response["Error"]["Code"] in _REFUSED:
             return False
@@ -131,14 +147,15 @@ def _readable_by_anyone(s3: S3Settings, name: str) -> bool:
     return True
 
 
-def _client(s3: S3Settings, *, anonymous: bool = False) -> S3Client:
+def _client(s3: S3Settings, who: Credentials | None = None, *, anonymous: bool = False) -> S3Client:
+    """A client of Signoff itself, of other credentials, or of nobody."""
     config = Config(
         s3={"addressing_style": "path"},
         retries={"max_attempts": 3, "mode": "standard"},
         connect_timeout=5,
         signature_version=UNSIGNED if anonymous else None,
     )
-    identity = None if anonymous else s3.service
+    identity = None if anonymous else who or s3.service
     return boto3.client(
         "s3",
         endpoint_url=s3.endpoint,
