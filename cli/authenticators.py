@@ -113,6 +113,16 @@ def unenrol(
     _say({"handle": handle, "enrolled": False}, f"{handle} has no authenticator now.", as_json=as_json)
 
 
+def code(handle: _HandleArgument, config: ConfigOption = None, home: HomeOption = None) -> None:
+    """In a demo: print the code that the authenticator of this person would show now."""
+    from tasks.demo_authenticators import demo_code, is_demo
+
+    resources = _resources(config, home)
+    if not is_demo(resources.settings.home):
+        raise typer.BadParameter("No such command 'code': it is of the demo, where programs hold the authenticators.")
+    typer.echo(demo_code(resources, handle))
+
+
 def rekey(config: ConfigOption = None, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Exchange the identity key and seal every secret with the new one; authenticators stay as they are."""
     from tasks.enrol_person import rekey as exchange

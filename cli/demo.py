@@ -23,6 +23,7 @@ def demo(home: HomeOption = None) -> None:
     """Start the embedded stack, load the sample assets, ingest them once, and say what waits. The stack stays up."""
     from cli.ingest import DEPLOYMENT, follow_ingest, planned
     from cli.stack.stack import start_stack
+    from tasks.demo_authenticators import enrol_demo_people
     from tasks.resources import Resources
 
     if not (_SAMPLES / "make_assets.py").exists():
@@ -37,6 +38,8 @@ def demo(home: HomeOption = None) -> None:
     samples = _samples(started.home, resources.clock.now().date())
     uploaded = _upload(resources, samples)
     _say(f"{uploaded} sample assets put into the intake bucket" if uploaded else "the sample assets are in the intake")
+    enrolled = enrol_demo_people(resources)
+    _say(f"{enrolled} people enrolled; `signoff people code HANDLE` prints what their authenticator would show")
     if planned(resources):
         follow_ingest(resources, resources.prefect.start_run(DEPLOYMENT))
     else:

@@ -22,6 +22,7 @@ for _command in (
     authenticators.disown,
 ):
     app.command()(_command)
+app.command(hidden=True)(authenticators.code)
 
 
 @app.command("list")

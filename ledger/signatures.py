@@ -129,6 +129,12 @@ def enrolled_people(connection: sa.Connection) -> frozenset[int]:
     return frozenset(connection.scalars(sa.select(secrets.c.person_id).where(secrets.c.state == "active")))
 
 
+def used_steps(connection: sa.Connection, person_id: int) -> frozenset[int]:
+    """Time steps whose codes a person has used up."""
+    used = tables.used_codes
+    return frozenset(connection.scalars(sa.select(used.c.step).where(used.c.person_id == person_id)))
+
+
 def open_stored(ring: KeyRing | None, secret: Any) -> str:
     """The plain secret of a row of `signing_secrets`. Raises `LedgerError` when it does not open with these keys."""
     if ring is None:
