@@ -32,8 +32,11 @@ def to_micros(at: datetime) -> int:
 
 
 def from_micros(micros: int) -> datetime:
-    """Aware UTC datetime of microseconds since the epoch."""
-    return EPOCH + timedelta(microseconds=micros)
+    """Aware UTC datetime of microseconds since the epoch; what an older release wrote beyond all years is their end."""
+    try:
+        return EPOCH + timedelta(microseconds=micros)
+    except OverflowError:
+        return EPOCH + timedelta(microseconds=_FIRST if micros < 0 else _LAST)
 
 
 class Instant(TypeDecorator[datetime]):

@@ -166,6 +166,19 @@ def test_what_cannot_be_handed_over_says_why(world: ApprovalWorld) -> None:
     assert world.ask("SELECT COUNT(*) FROM delegations") == [(3,)]
 
 
+def test_an_absence_of_before_the_calendar_can_be_read(world: ApprovalWorld, raw: RawSql) -> None:
+    """An older release took it: everybody else's absences are read all the same, and it can be taken back."""
+    number = hand_over(world, "lea", "ben")
+    ids = {handle: person for person, handle in world.ask("SELECT person_id, handle FROM people")}
+    row = {"delegation_id": number + 1, "principal_id": ids["mia"], "delegate_id": ids["kim"]}
+    raw.insert("delegations", **row, starts_at=-62135600008000000, ends_at=4_000_000_000_000_000)
+    with world.ledger.reading() as connection:
+        found = present_and_coming(connection, world.now)
+    assert [(one.principal, one.starts_at.year) for one in found] == [("mia", 1), ("lea", BEGIN.year)]
+    with world.writing() as tx:
+        assert [one.delegate for one in take_back_part(tx, "mia")] == ["kim"]
+
+
 def test_four_eyes_holds_for_both(world: ApprovalWorld) -> None:
     """Neither who submits through a reviewer, nor a reviewer through who submits: sam and mia are the agency's."""
     world.in_review("spring/a.jpg", "one", BRAND)
