@@ -38,8 +38,8 @@ def demo(home: HomeOption = None) -> None:
     samples = _samples(started.home, resources.clock.now().date())
     uploaded = _upload(resources, samples)
     _say(f"{uploaded} sample assets put into the intake bucket" if uploaded else "the sample assets are in the intake")
-    enrolled = enrol_demo_people(resources)
-    _say(f"{enrolled} people enrolled; `signoff people code HANDLE` prints what their authenticator would show")
+    if enrolled := enrol_demo_people(resources):
+        _say(f"{enrolled} people enrolled; `signoff people code HANDLE` prints what their authenticators would show")
     if planned(resources):
         follow_ingest(resources, resources.prefect.start_run(DEPLOYMENT))
     else:
