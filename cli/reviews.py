@@ -125,7 +125,7 @@ def _reviews_of(resources: Resources, handle: str | None) -> frozenset[int] | No
     if handle is None:
         return None
     with resources.ledger.reading() as connection:
-        return reviews_of_person(connection, handle)
+        return reviews_of_person(connection, handle, resources.clock.now())
 
 
 def _so_far(row: Mapping[str, Any]) -> str:

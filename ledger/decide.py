@@ -23,7 +23,7 @@ from ledger.transaction import Draft, Transaction
 from ledger.transitions import Move, move, void_open_gates
 from policies.lifecycle import Action, State
 
-_UNSIGNED = "this stage wants a signature, which the answer does not carry"
+UNSIGNED = "this stage wants a signature, which the answer does not carry"
 _OUTCOME = {"approve": "passed", "request_changes": "changes_requested", "reject": "rejected"}
 
 
@@ -77,7 +77,7 @@ def decide(
     items = {item.gate_id: item for item in review.items}
     barred = _barred(tx.connection, list(items), {person_id, on_behalf_of}, (person_id, on_behalf_of))
     if signed_step is None:
-        barred |= {item.gate_id: _UNSIGNED for item in review.items if item.signature != "none"}
+        barred |= {item.gate_id: UNSIGNED for item in review.items if item.signature != "none"}
     if on_behalf_of != person_id and not stands_in(tx.connection, person_id, on_behalf_of, tx.origin.at):
         barred |= dict.fromkeys(items, "this person does not stand in for the other now")
     counted: list[Ballot] = []

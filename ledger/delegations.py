@@ -182,6 +182,12 @@ def stands_in(connection: sa.Connection, person_id: int, principal_id: int, mome
     return connection.scalar(query.limit(1)) is not None
 
 
+def stand_ins(connection: sa.Connection, moment: datetime) -> dict[int, int]:
+    """Who is away at this moment → who stands in for them."""
+    there = present_and_coming(connection, moment)
+    return {one.principal_id: one.delegate_id for one in there if one.runs_at(moment)}
+
+
 def stand_in_at_new_gates(tx: Transaction) -> None:
     """Let those who stand in now decide at open gates that no review carries yet, so that its first form offers them.
 
@@ -200,7 +206,7 @@ def compare_with_absences(
     Who stands in may decide for each person of the gate who is away and has not decided. With four eyes neither of the
     two may have submitted the version. What has begun and ended is told from `now` alone.
     """
-    running = {one.principal_id: one.delegate_id for one in present_and_coming(connection, now) if one.runs_at(now)}
+    running = stand_ins(connection, now)
     rows = _rows(connection, gates, only_delegated=not running)
     if not running and not rows:
         return []

@@ -11,7 +11,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ledger import tables
-from ledger.decide import Ballot, Decided, signature_details, write_note
+from ledger.decide import UNSIGNED, Ballot, Decided, signature_details, write_note
+from ledger.delegations import stands_in
 from ledger.review import CHANGES, QUARANTINE, Review, ReviewedItem
 from ledger.rounds import first_round
 from ledger.transaction import Draft, Transaction, batches
@@ -51,6 +52,15 @@ _ASKED: Final[Mapping[str, _Asked]] = {
     ),
 }
 _RECORDED: Final = {"withdraw": "reject"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """Who decides, whose part it is if not their own, and the time step of the code that signs it, if any."""
+
+    person_id: int
+    on_behalf_of: int | None
+    step: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,23 +147,31 @@ def open_held_reviews(tx: Transaction, groups: Sequence[tuple[str, datetime, Seq
 
 
 def decide_held(
-    tx: Transaction, review: Review, person_id: int, ballots: Sequence[Ballot], *, signed_step: int | None = None
+    tx: Transaction,
+    review: Review,
+    person_id: int,
+    ballots: Sequence[Ballot],
+    *,
+    signed_step: int | None = None,
+    on_behalf_of: int | None = None,
 ) -> Decided:
     """Record what a person says of versions that wait by themselves, each with its reason, and move them.
 
     What is held is `release`d or `reject`ed by its owner group: a release names the findings that it overrides, those
     that were shown, and screening goes on without them. What was sent back is `reopen`ed by who submitted it (it is
     right as it is: a new round) or `withdraw`n (rejected). What was decided meanwhile keeps the answer as an opinion;
-    what somebody may not decide is refused with the reason.
+    what somebody may not decide is refused with the reason. `on_behalf_of` is whose part it is (None: their own): that
+    of somebody who handed it over for now.
     """
     items = {item.gate_id: item for item in review.items}
-    allowed = person_id in {one.person_id for one in review.people}
+    principal = person_id if on_behalf_of is None else on_behalf_of
+    barred = _barred(tx, review, person_id, principal, signed=signed_step is not None)
     newer = _overtaken(tx.connection, [item.version_id for item in review.items])
     counted: list[Ballot] = []
     opinions: list[Ballot] = []
     refused: dict[int, str] = {}
     for ballot in ballots:
-        reason = _refusal(ballot, items.get(ballot.gate_id), review, allowed=allowed, newer=newer)
+        reason = _refusal(ballot, items.get(ballot.gate_id), review, barred=barred, newer=newer)
         if ballot.gate_id in {one.gate_id for one in (*counted, *opinions)}:
             reason = "the answer decides twice on this asset; only the first counts"
         if reason:
@@ -162,7 +180,7 @@ def decide_held(
             counted.append(ballot)
         else:
             opinions.append(ballot)
-    signer = (person_id, signed_step)
+    signer = _Signer(person_id, None if principal == person_id else principal, signed_step)
     _keep_opinions(tx, review, signer, [items[one.gate_id] for one in opinions], opinions)
     _carry_out(tx, review, signer, [items[one.gate_id] for one in counted], counted)
     return Decided(
@@ -192,12 +210,12 @@ def overrides_of(connection: sa.Connection, version_ids: Iterable[int]) -> list[
 
 
 def _refusal(
-    ballot: Ballot, item: ReviewedItem | None, review: Review, *, allowed: bool, newer: frozenset[int]
+    ballot: Ballot, item: ReviewedItem | None, review: Review, *, barred: Mapping[int, str], newer: frozenset[int]
 ) -> str | None:
     if item is None:
         return "this asset is not part of the review"
-    if not allowed:
-        return "this person may not decide here"
+    if item.gate_id in barred:
+        return barred[item.gate_id]
     asked = _ASKED[review.purpose]
     if ballot.verdict not in asked.ends:
         return asked.allowed
@@ -209,6 +227,32 @@ def _refusal(
     if item.is_open and goes_on and item.version_id in newer:
         return "a newer version of this asset has arrived: that one is looked at instead"
     return None
+
+
+def _barred(tx: Transaction, review: Review, person_id: int, principal: int, *, signed: bool) -> dict[int, str]:
+    """Item → why this person, standing for this principal, may not decide there."""
+    everywhere = [item.gate_id for item in review.items]
+    if principal != person_id and not stands_in(tx.connection, person_id, principal, tx.origin.at):
+        return dict.fromkeys(everywhere, "this person does not stand in for the other now")
+    if (person_id, principal) not in {(one.person_id, one.on_behalf_of) for one in review.people}:
+        return dict.fromkeys(everywhere, "this person may not decide here")
+    barred = {item.gate_id: UNSIGNED for item in review.items if item.signature != "none" and not signed}
+    if principal != person_id and review.purpose == CHANGES:
+        for item in review.items:
+            if person_id in _sent_back_by(tx.connection, item):
+                barred[item.gate_id] = "who sent an asset back does not answer for who submitted it"
+    return barred
+
+
+def _sent_back_by(connection: sa.Connection, item: ReviewedItem) -> frozenset[int]:
+    decisions, gates = tables.decisions, tables.gates
+    query = (
+        sa.select(decisions.c.person_id)
+        .join(gates, gates.c.gate_id == decisions.c.gate_id)
+        .where(gates.c.version_id == item.version_id, gates.c.round == item.round)
+        .where(decisions.c.counted, decisions.c.verdict == "request_changes")
+    )
+    return frozenset(connection.scalars(query))
 
 
 def _overtaken(connection: sa.Connection, version_ids: Sequence[int]) -> frozenset[int]:
@@ -223,7 +267,7 @@ def _overtaken(connection: sa.Connection, version_ids: Sequence[int]) -> frozens
 def _carry_out(
     tx: Transaction,
     review: Review,
-    signer: tuple[int, int | None],
+    signer: _Signer,
     items: Sequence[ReviewedItem],
     ballots: Sequence[Ballot],
 ) -> None:
@@ -245,8 +289,8 @@ def _carry_out(
                 asked.state,
                 round=item.round,
                 reason=f"{'withdrawn' if ballot.verdict == 'withdraw' else outcome} {asked.by}",
-                actor=f"person:{signer[0]}",
-                details={**_said(review, item, comment_hash, signer[1]), **overrides},
+                actor=f"person:{signer.person_id}",
+                details={**_said(review, item, comment_hash, signer), **overrides},
             )
         )
     move(tx, moves)
@@ -255,7 +299,7 @@ def _carry_out(
 def _keep_opinions(
     tx: Transaction,
     review: Review,
-    signer: tuple[int, int | None],
+    signer: _Signer,
     items: Sequence[ReviewedItem],
     ballots: Sequence[Ballot],
 ) -> None:
@@ -267,9 +311,9 @@ def _keep_opinions(
             version_id=item.version_id,
             round=item.round,
             policy_sha256=review.policy_sha256,
-            actor=f"person:{signer[0]}",
+            actor=f"person:{signer.person_id}",
             details={
-                **_said(review, item, comment_hash, signer[1]),
+                **_said(review, item, comment_hash, signer),
                 "verdict": _RECORDED.get(ballot.verdict, ballot.verdict),
             },
         )
@@ -280,7 +324,7 @@ def _keep_opinions(
 def _record(
     tx: Transaction,
     review: Review,
-    signer: tuple[int, int | None],
+    signer: _Signer,
     items: Sequence[ReviewedItem],
     ballots: Sequence[Ballot],
 ) -> list[str]:
@@ -294,10 +338,11 @@ def _record(
                 "decision_id": decision_id,
                 "review_id": review.review_id,
                 "version_id": item.version_id,
-                "person_id": signer[0],
+                "person_id": signer.person_id,
+                "on_behalf_of": signer.on_behalf_of,
                 "verdict": _RECORDED.get(ballot.verdict, ballot.verdict),
                 "counted": item.is_open,
-                "signature": "none" if signer[1] is None else "totp",
+                "signature": "none" if signer.step is None else "totp",
                 "sha256": item.sha256,
                 "basis": review.basis.get(str(item.gate_id), item.basis),
                 "note_id": note_id,
@@ -309,12 +354,13 @@ def _record(
     return [comment_hash for _, comment_hash in notes]
 
 
-def _said(review: Review, item: ReviewedItem, comment_hash: str, signed_step: int | None) -> dict[str, Any]:
+def _said(review: Review, item: ReviewedItem, comment_hash: str, signer: _Signer) -> dict[str, Any]:
     return {
         "review": review.review_id,
         "review_round": review.round,
         "sha256": item.sha256,
-        **signature_details(signed_step),
+        **({} if signer.on_behalf_of is None else {"on_behalf_of": signer.on_behalf_of}),
+        **signature_details(signer.step),
         "comment_hash": comment_hash,
         "counted": item.is_open,
     }

@@ -11,6 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ledger import tables
+from ledger.delegations import stand_ins
 from ledger.eligibility import group_members
 from ledger.gates import told_people
 from ledger.notices import write_notices
@@ -279,6 +280,10 @@ def _notify(tx: Transaction, firings: Sequence[Firing], people: Iterable[int]) -
     first = firings[0]
     kind, about, number = _occasion(first)
     gate = first.wait.gate
+    asked = set(people)
+    if gate is None:
+        away = stand_ins(tx.connection, tx.origin.at)
+        asked |= {away[one] for one in asked if one in away}
     body: dict[str, Any] = {
         "state": first.wait.state,
         "stage": gate.stage if gate else None,
@@ -292,7 +297,7 @@ def _notify(tx: Transaction, firings: Sequence[Firing], people: Iterable[int]) -
         tx,
         str(kind),
         f"{about} rung {number}",
-        people,
+        asked,
         body,
         review_id=first.wait.review.review_id if gate and first.wait.review else None,
         version_id=None if gate else first.wait.version_id,

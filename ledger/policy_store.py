@@ -23,14 +23,21 @@ class StoredPolicy:
     body: str
 
 
-def store_policy(tx: Transaction, name: str, body: str, automatic_rules: Iterable[str]) -> str:
-    """Keep a policy document and the names of its automatic rules; returns its SHA-256. The same again is harmless."""
+def store_policy(
+    tx: Transaction, name: str, body: str, automatic_rules: Iterable[str], *, signed_quarantine: bool = False
+) -> str:
+    """Keep a policy document and the names of its automatic rules; returns its SHA-256. The same again is harmless.
+
+    `signed_quarantine`: what it holds is decided with a signature only, which the database sees to from then on.
+    """
     sha256 = hashlib.sha256(body.encode()).hexdigest()
     policies = tables.policies
     if tx.connection.scalar(sa.select(policies.c.sha256).where(policies.c.sha256 == sha256)) is None:
         tx.insert(policies, [{"sha256": sha256, "name": name, "body": body, "stored_at": tx.origin.at}])
         rules = sorted(set(automatic_rules))
         tx.insert(tables.policy_rules, [{"policy_sha256": sha256, "rule": rule} for rule in rules])
+        if signed_quarantine:
+            tx.insert(tables.policy_signatures, [{"policy_sha256": sha256, "place": "quarantine"}])
         tx.append([Draft("store_policy", policy_sha256=sha256, details={"name": name, "rules": rules})])
     return sha256
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ledger import tables
+from ledger.asked_people import asked_pairs
 from ledger.canonical import canonical_json
 from ledger.custody import present_custody_id
 from ledger.errors import UnknownName
@@ -132,18 +133,22 @@ class Review:
         return tuple(item for item in self.items if item.is_open)
 
 
-def load_review(connection: sa.Connection, review_id: int, round_number: int | None = None) -> Review:
+def load_review(
+    connection: sa.Connection, review_id: int, round_number: int | None = None, *, now: datetime | None = None
+) -> Review:
     """A review in a round (its last one if not given), with its items and the people who may decide.
 
-    Raises `UnknownName`.
+    `now`: in a review of versions, with those who stand in at that moment. Raises `UnknownName`.
     """
-    return load_reviews(connection, [(review_id, round_number)])[0]
+    return load_reviews(connection, [(review_id, round_number)], now=now)[0]
 
 
-def load_reviews(connection: sa.Connection, asked: Sequence[tuple[int, int | None]]) -> list[Review]:
+def load_reviews(
+    connection: sa.Connection, asked: Sequence[tuple[int, int | None]], *, now: datetime | None = None
+) -> list[Review]:
     """Several reviews, each in the round asked for (None: its last one), in their order; as many queries as for one.
 
-    Raises `UnknownName`.
+    `now`: in reviews of versions, with those who stand in at that moment. Raises `UnknownName`.
     """
     reviews, parkings = tables.reviews, tables.parkings
     ids = sorted({review_id for review_id, _ in asked})
@@ -164,7 +169,7 @@ def load_reviews(connection: sa.Connection, asked: Sequence[tuple[int, int | Non
         items |= _items(connection, together, purpose)
     gated = by_purpose.pop("gate", [])
     people = _people(connection, {review_id: items.get(review_id, ()) for review_id in gated})
-    people |= {one: _owners(connection, one) for others in by_purpose.values() for one in others}
+    people |= _asked_people(connection, [one for others in by_purpose.values() for one in others], now)
     return [
         Review(
             review_id=one.review_id,
@@ -287,6 +292,9 @@ def _held_columns() -> list[sa.ColumnElement[Any]]:
     """The version stands where a gate does; what left its state by another way is voided."""
     held, versions, events = tables.review_versions, tables.versions, tables.events
     still = versions.c.state_seq == held.c.since_seq
+    policies = tables.policy_signatures
+    of_policy = sa.exists().where(policies.c.policy_sha256 == versions.c.policy_sha256, policies.c.place == QUARANTINE)
+    signed = sa.and_(tables.events.c.to_state == "quarantined", of_policy)
     return [
         held.c.version_id.label("gate_id"),
         events.c.round,
@@ -295,7 +303,7 @@ def _held_columns() -> list[sa.ColumnElement[Any]]:
         sa.literal(1).label("quorum"),
         sa.literal(0).label("approvals"),
         sa.null().label("stage"),
-        sa.literal("none").label("signature"),
+        sa.case((signed, "totp"), else_="none").label("signature"),
         events.c.reason.label("held_because"),
     ]
 
@@ -397,33 +405,13 @@ def _item(row: Any, inspected: Any, asked: tuple[str, ...]) -> ReviewedItem:
     )
 
 
-def _owners(connection: sa.Connection, review_id: int) -> tuple[EligiblePerson, ...]:
-    """People of the groups that decide on what waits: who is asked first, and whom its deadline has asked as well."""
-    held, rungs, memberships, people = tables.review_versions, tables.rungs, tables.memberships, tables.people
-    escalated = (
-        sa.select(rungs.c.group_name)
-        .join(held, sa.and_(held.c.version_id == rungs.c.version_id, held.c.since_seq == rungs.c.since_seq))
-        .where(held.c.review_id == review_id, rungs.c.kind == "escalate")
-    )
-    groups = sa.select(held.c.owner).where(held.c.review_id == review_id).union(escalated)
-    query = (
-        sa.select(people)
-        .where(
-            people.c.left_at.is_(None),
-            people.c.person_id.in_(
-                sa.select(memberships.c.person_id).where(
-                    memberships.c.group_name.in_(groups), memberships.c.removed_at.is_(None)
-                )
-            ),
-        )
-        .order_by(people.c.handle)
-    )
-    return tuple(
-        EligiblePerson(
-            row.person_id, row.handle, row.name or row.handle, row.person_id, row.name or row.handle, has_decided=False
-        )
-        for row in connection.execute(query)
-    )
+def _asked_people(
+    connection: sa.Connection, review_ids: Sequence[int], now: datetime | None
+) -> dict[int, tuple[EligiblePerson, ...]]:
+    """By review of versions, who may decide there, each with whom they stand for; any one of them decides."""
+    pairs = asked_pairs(connection, review_ids, now)
+    names = _names(connection, {person for ones in pairs.values() for pair in ones for person in pair})
+    return {one: _people_of({one: set(pairs.get(one, ()))}, names, set()) for one in review_ids}
 
 
 def _people(
@@ -438,12 +426,9 @@ def _people(
         for review_id, ones in items.items()
     }
     gate_ids = [gate_id for ones in asked.values() for gate_id in ones]
-    people, decisions = tables.people, tables.decisions
+    decisions = tables.decisions
     pairs = eligible_pairs(connection, gate_ids)
-    names: dict[int, Any] = {}
-    for batch in batches({person_id for gate in pairs.values() for pair in gate for person_id in pair}):
-        query = sa.select(people).where(people.c.person_id.in_(batch))
-        names.update({row.person_id: row for row in connection.execute(query)})
+    names = _names(connection, {person_id for gate in pairs.values() for pair in gate for person_id in pair})
     decided: set[tuple[int, int]] = set()
     for batch in batches(gate_ids):
         ask = sa.select(decisions).where(decisions.c.gate_id.in_(batch), decisions.c.counted)
@@ -453,6 +438,14 @@ def _people(
         review_id: _people_of({one: pairs[one] for one in ones if one in pairs}, names, decided)
         for review_id, ones in asked.items()
     }
+
+
+def _names(connection: sa.Connection, person_ids: Iterable[int]) -> dict[int, Any]:
+    people, found = tables.people, dict[int, Any]()
+    for batch in batches(person_ids):
+        query = sa.select(people).where(people.c.person_id.in_(batch))
+        found.update({row.person_id: row for row in connection.execute(query)})
+    return found
 
 
 def _people_of(

@@ -79,9 +79,12 @@ def mark_parked(
     flow_run_id: str,
     basis: Mapping[int, str],
     due_at: datetime | None,
+    offered: Iterable[tuple[int, int]] = (),
 ) -> None:
     """Record that a round is parked as this flow run, showing these bases; the gates' deadlines start now.
 
+    `offered`, of a review of versions: (person, on behalf of) whom the form offers, so that it is noticed when others
+    may decide. At gates their own records say so.
     Raises `StaleVersion` when the round is not waiting to be parked any more. Repeating it for the same run is
     harmless.
     """
@@ -98,6 +101,8 @@ def mark_parked(
         .where(this)
         .values(status="parked", flow_run_id=flow_run_id, parked_at=tx.origin.at, basis=shown.decode())
     )
+    pairs = [{"person_id": person, "on_behalf_of": principal} for person, principal in offered]
+    tx.insert(tables.offered_people, [{"review_id": review_id, "round": round_number, **pair} for pair in pairs])
     mine = sa.select(carried.c.gate_id).where(carried.c.review_id == review_id)
     tx.connection.execute(
         gates.update()

@@ -122,6 +122,13 @@ policy_rules = _table(  # the automatic rules of each stored policy, so that a t
     _text("rule", primary_key=True),
 )
 
+policy_signatures = _table(  # what each stored policy wants signed besides its stages, for a trigger to look it up
+    "policy_signatures",
+    sa.Column("policy_sha256", sa.Text, sa.ForeignKey("policies.sha256"), primary_key=True),
+    _text("place", primary_key=True),
+    _one_of("place", "quarantine"),
+)
+
 policy_activations = _table(
     "policy_activations",
     _key("activation_id"),
@@ -612,6 +619,14 @@ notices = _table(  # the outbox: what people are to be told, written with what t
     ),
 )
 
+offered_people = _table(  # whom the form of a round offers, in a review of versions: at gates `gate_eligible` says it
+    "offered_people",
+    _ref("review_id", "reviews.review_id", primary_key=True),
+    _int("round", primary_key=True),
+    _ref("person_id", "people.person_id", primary_key=True),
+    _ref("on_behalf_of", "people.person_id", primary_key=True),
+)
+
 held_decisions = _table(  # what people said of versions that were held or sent back
     "held_decisions",
     _key("decision_id"),
@@ -625,6 +640,7 @@ held_decisions = _table(  # what people said of versions that were held or sent 
     _text("basis"),
     _ref("note_id", "notes.note_id"),
     _at("decided_at"),
+    _int("on_behalf_of", nullable=True),  # whose part it was, if not the person's own
     _one_of("verdict", "release", "reject", "reopen"),
     _one_of("signature", "totp", "none"),
     sa.Index("ix_held_decisions_version_id", "version_id"),

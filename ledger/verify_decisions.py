@@ -94,15 +94,15 @@ def _told_held(connection: sa.Connection) -> Iterator[tuple[Any, ...]]:
         if "comment_hash" in told:
             verdict = told.get("verdict") if row.action == "say_of_held" else row.action
             yield (
-                row.version_id, told.get("review"), row.actor, verdict, told.get("counted"), told.get("sha256"),
-                row.at, _signature(told), told["comment_hash"],
+                row.version_id, told.get("review"), row.actor, told.get("on_behalf_of"), verdict, told.get("counted"),
+                told.get("sha256"), row.at, _signature(told), told["comment_hash"],
             )  # fmt: skip
 
 
 def _recorded_held(row: Any) -> list[tuple[Any, ...]]:
     return [(
-        row.version_id, row.review_id, f"person:{row.person_id}", row.verdict, bool(row.counted), row.sha256,
-        row.decided, row.signature,
+        row.version_id, row.review_id, f"person:{row.person_id}", row.on_behalf_of, row.verdict, bool(row.counted),
+        row.sha256, row.decided, row.signature,
     )]  # fmt: skip
 
 
@@ -185,7 +185,7 @@ _RECORDED: Final = (
 )
 _HELD: Final = (
     sa.select(
-        *(tables.held_decisions.c[name] for name in (*_DECIDED, "version_id", "review_id")),
+        *(tables.held_decisions.c[name] for name in (*_DECIDED, "version_id", "review_id", "on_behalf_of")),
         tables.notes.c.salt,
         tables.notes.c.body,
         plain(tables.held_decisions.c.decided_at).label("decided"),

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ledger import tables
+from ledger.asked_people import asked_pairs
 from ledger.errors import UnknownName
 from ledger.review import eligible_pairs
 from ledger.transaction import batches
@@ -182,9 +183,10 @@ def rungs_of_reviews(connection: sa.Connection) -> dict[int, tuple[int, int]]:
     }
 
 
-def reviews_of_person(connection: sa.Connection, handle: str) -> frozenset[int]:
-    """Reviews in which this person may still decide at some gate, for themselves or for somebody else.
+def reviews_of_person(connection: sa.Connection, handle: str, now: datetime | None = None) -> frozenset[int]:
+    """Reviews in which this person may still decide, for themselves or for somebody else.
 
+    `now` is when they stand in, where what waits is a version itself; without it they answer there for themselves only.
     Raises `UnknownName` when nobody in the roster has this handle.
     """
     t = tables
@@ -204,23 +206,15 @@ def reviews_of_person(connection: sa.Connection, handle: str) -> frozenset[int]:
     at_gates = {
         review_of[gate_id] for gate_id, pairs in undecided.items() if any(person == person_id for person, _ in pairs)
     }
-    return frozenset(at_gates | _held_reviews_of(connection, person_id))
+    return frozenset(at_gates | _held_reviews_of(connection, person_id, now))
 
 
-def _held_reviews_of(connection: sa.Connection, person_id: int) -> set[int]:
-    """Reviews of what is held whose owner, or a group that their deadline has asked as well, this person is of."""
-    held, rungs, memberships = tables.review_versions, tables.rungs, tables.memberships
-    groups = sa.select(memberships.c.group_name).where(
-        memberships.c.person_id == person_id, memberships.c.removed_at.is_(None)
-    )
-    asked = sa.exists().where(
-        rungs.c.gate_id.is_(None),
-        rungs.c.version_id == held.c.version_id,
-        rungs.c.since_seq == held.c.since_seq,
-        rungs.c.group_name.in_(groups),
-    )
-    query = sa.select(held.c.review_id).where(held.c.outcome.is_(None), held.c.owner.in_(groups) | asked)
-    return set(connection.scalars(query))
+def _held_reviews_of(connection: sa.Connection, person_id: int, now: datetime | None) -> set[int]:
+    """Reviews of what is held or was sent back that this person may decide, for themselves or, `now`, for somebody."""
+    held = tables.review_versions
+    still = sa.select(held.c.review_id).where(held.c.outcome.is_(None)).distinct()
+    pairs = asked_pairs(connection, connection.scalars(still).all(), now)
+    return {review_id for review_id, ones in pairs.items() if any(person == person_id for person, _ in ones)}
 
 
 def undecided_pairs(connection: sa.Connection, gate_ids: Sequence[int]) -> dict[int, set[tuple[int, int]]]:

@@ -10,7 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from ledger import tables
-from ledger.eligibility import group_members
+from ledger.asked_people import asked_pairs
 from ledger.waits import undecided_pairs
 
 _LATELY: Final = (timedelta(days=7), timedelta(days=30))
@@ -32,7 +32,7 @@ class Workload:
 def workloads(connection: sa.Connection, now: datetime) -> list[Workload]:
     """The load of everybody who is in the roster, most open reviews first. A few questions, however many reviews."""
     people = tables.people
-    waiting = _waiting(connection)
+    waiting = _waiting(connection, now)
     late = _late(connection, now)
     lately = [_decided(connection, now - ago) for ago in _LATELY]
     rows = connection.execute(sa.select(people).where(people.c.left_at.is_(None)))
@@ -51,7 +51,7 @@ def workloads(connection: sa.Connection, now: datetime) -> list[Workload]:
     return sorted(found, key=lambda one: (-one.open_reviews, -one.overdue, one.handle))
 
 
-def _waiting(connection: sa.Connection) -> dict[int, set[int]]:
+def _waiting(connection: sa.Connection, now: datetime) -> dict[int, set[int]]:
     """Person → reviews in which their decision is awaited: at gates, and on what is held or was sent back."""
     t = tables
     at_gates = (
@@ -65,18 +65,11 @@ def _waiting(connection: sa.Connection) -> dict[int, set[int]]:
     for gate_id, pairs in undecided_pairs(connection, list(review_of)).items():
         for person, _ in pairs:
             found.setdefault(person, set()).add(review_of[gate_id])
-    held, rungs, versions = t.review_versions, t.rungs, t.versions
+    held, versions = t.review_versions, t.versions
     here = sa.and_(versions.c.version_id == held.c.version_id, versions.c.state_seq == held.c.since_seq)
-    asked = sa.select(held.c.review_id, held.c.owner).join(versions, here).where(held.c.outcome.is_(None))
-    beside = (
-        sa.select(held.c.review_id, rungs.c.group_name)
-        .join(versions, here)
-        .join(rungs, sa.and_(rungs.c.version_id == held.c.version_id, rungs.c.since_seq == held.c.since_seq))
-        .where(held.c.outcome.is_(None), rungs.c.gate_id.is_(None), rungs.c.kind == "escalate")
-    )
-    members, _ = group_members(connection)
-    for review_id, group in connection.execute(asked.union(beside)):
-        for person in members.get(group, frozenset()):
+    asked = sa.select(held.c.review_id).join(versions, here).where(held.c.outcome.is_(None)).distinct()
+    for review_id, ones in asked_pairs(connection, connection.scalars(asked).all(), now).items():
+        for person, _ in ones:
             found.setdefault(person, set()).add(review_id)
     return found
 

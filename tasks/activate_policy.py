@@ -11,6 +11,7 @@ from ledger.errors import UnknownName
 from ledger.policy_store import activate_policy, active_policy, open_proposal, propose_policy, store_policy
 from ledger.roster import RosterChange, RosterPerson, import_roster, person_id_of
 from ledger.signatures import NotSigned
+from ledger.transaction import Transaction
 from policies.document import PolicyDocument, load_policy, policy_sha256
 from policies.roster import RosterDocument, load_roster, undefined_groups, unreachable_quorums
 from tasks.errors import FileMissing, PolicyNotActivated, PolicyRefused, SettingsUnfinished
@@ -65,7 +66,7 @@ def bring_in_policy(
         import_delegations(
             tx, ((one.principal, one.delegate, one.starts_at, one.ends_at) for one in roster.delegations)
         )
-        store_policy(tx, policy.name, text, (rule.name for rule in policy.approval.automatic))
+        _store(tx, policy, text)
         is_new = present is None or present.sha256 != sha256
         if is_new:
             activate_policy(tx, sha256, actor, seconded_by)
@@ -110,7 +111,7 @@ def activate_file(
         if not isinstance(signed, NotSigned):
             step = None if signed is None else signed.step
             if proposal is None:
-                store_policy(tx, policy.name, text, (rule.name for rule in policy.approval.automatic))
+                _store(tx, policy, text)
                 propose_policy(tx, sha256, signed_step=step)
             else:
                 activate_policy(tx, sha256, proposal.proposed_by, actor, signed_step=step)
@@ -119,6 +120,12 @@ def activate_file(
     if proposal is None:
         return Activated(sha256, "proposed", actor)
     return Activated(sha256, "activated", proposal.proposed_by)
+
+
+def _store(tx: Transaction, policy: PolicyDocument, text: str) -> None:
+    signed = policy.screening.quarantine.signature == "totp"
+    rules = (rule.name for rule in policy.approval.automatic)
+    store_policy(tx, policy.name, text, rules, signed_quarantine=signed)
 
 
 def _require_proof(policy: PolicyDocument, roster: RosterDocument | None) -> None:

@@ -51,8 +51,8 @@ def draw_review(resources: Resources, review: Review, *, pictures: bool = True) 
 
 def wants_code(review: Review, policy: PolicyDocument) -> bool:
     """Whether an answer to this review needs a code: its gates say so, or, for what is held, its policy."""
-    if review.purpose == QUARANTINE:
-        return policy.screening.quarantine.signature == "totp"
+    if review.purpose == QUARANTINE and policy.screening.quarantine.signature == "totp":
+        return True
     return any(item.signature == "totp" for item in review.items)
 
 

@@ -109,7 +109,8 @@ class _Drawn:
 
 def _draw_group(resources: Resources, rounds: Sequence[tuple[int, int]]) -> list[_Drawn | Exception]:
     with resources.ledger.reading() as connection:
-        reviews, tokens = load_reviews(connection, rounds), tokens_of_rounds(connection, rounds)
+        reviews = load_reviews(connection, rounds, now=resources.clock.now())
+        tokens = tokens_of_rounds(connection, rounds)
     return [
         _or_error(resources, one, tokens.get((one.review_id, one.round)))
         for one in reviews
@@ -189,7 +190,15 @@ def _for_whom(review: Review) -> list[str]:
 
 def _mark(tx: Transaction, one: _Drawn, run: ParkedRun) -> None:
     basis = shown_basis(run.schema) or {item.gate_id: item.basis for item in one.review.open_items}
-    mark_parked(tx, one.review.review_id, one.review.round, run.flow_run_id, basis, one.due_at)
+    mark_parked(
+        tx, one.review.review_id, one.review.round, run.flow_run_id, basis, one.due_at, _offered(one.review, run)
+    )
+
+
+def _offered(review: Review, run: ParkedRun) -> list[tuple[int, int]]:
+    """Whom the form offers, in a review of versions; nobody for sure if an earlier attempt may have written it."""
+    known = review.is_of_versions and run.created
+    return [(one.person_id, one.on_behalf_of) for one in review.people] if known else []
 
 
 def _mark_alone(resources: Resources, one: _Drawn, run: ParkedRun, actor: str, flow_run_id: str | None) -> bool:

@@ -92,7 +92,7 @@ def _mark_early(resources: Resources, flow_run_id: str) -> tuple[int, int, str] 
 def _judge(tx: Transaction, resources: Resources, parking: tuple[int, int, str], given: Given) -> Recorded:
     review_id, round_number, status = parking
     if status == "parked":
-        recorded = _take(tx, resources, load_review(tx.connection, review_id, round_number), given)
+        recorded = _take(tx, resources, _load(tx, review_id, round_number), given)
         again = close_round(tx, review_id, round_number, "answered", recorded.words)
         return replace(recorded, again=again)
     if given.raw is not None and mark_answered(tx, review_id, round_number):
@@ -103,11 +103,15 @@ def _judge(tx: Transaction, resources: Resources, parking: tuple[int, int, str],
 
 def _judge_late(tx: Transaction, resources: Resources, review_id: int, round_number: int, given: Given) -> Recorded:
     """Take the answer to a round that has ended; where it counts, the round that asks now is replaced by one more."""
-    recorded = _take(tx, resources, load_review(tx.connection, review_id, round_number), given)
+    recorded = _take(tx, resources, _load(tx, review_id, round_number), given)
     present = load_review(tx.connection, review_id)
     if not recorded.decided.counted or present.status not in ("to_park", "parked"):
         return recorded
     return replace(recorded, again=close_round(tx, review_id, present.round, "replaced", recorded.words))
+
+
+def _load(tx: Transaction, review_id: int, round_number: int) -> Review:
+    return load_review(tx.connection, review_id, round_number, now=tx.origin.at)
 
 
 def _take(tx: Transaction, resources: Resources, review: Review, given: Given) -> Recorded:
@@ -125,10 +129,10 @@ def _take(tx: Transaction, resources: Resources, review: Review, given: Given) -
         return Recorded(review.review_id, f"The last answer was not accepted: {signed.words}", Decided())
     step = None if signed is None else signed.step
     ballots = [Ballot(one.gate_id, str(one.decision), one.comment) for one in answer.decisions]
+    whose = (answer.person_id, answer.on_behalf_of)
     if review.is_of_versions:
-        decided = decide_held(tx, review, answer.person_id, ballots, signed_step=step)
+        decided = decide_held(tx, review, whose[0], ballots, signed_step=step, on_behalf_of=whose[1])
     else:
-        whose = (answer.person_id, answer.on_behalf_of)
         decided = decide(tx, review.review_id, review.round, *whose, ballots, signed_step=step)
     announce_rejected(tx, review, decided.turned_down)
     write_receipt(tx, review, answer.person_id, {item.gate_id: item.key for item in review.items})

@@ -105,6 +105,7 @@ def test_conflict_clauses_hide_no_refusal(museum: StateMuseum, how: str) -> None
         "events", "chain_head", "notes", "lifecycle", "versions", "assets", "custody", "policies", "policy_rules",
         "policy_activations", "people", "memberships", "gates", "gate_eligible", "decisions", "effects", "holds",
         "retentions", "seals", "rungs", "notices", "review_versions", "held_decisions", "delegations", "waivers",
+        "policy_signatures",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("museum", ["postgresql"], indirect=True)

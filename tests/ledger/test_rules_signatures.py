@@ -185,7 +185,7 @@ def test_a_release_stands_beside_its_code(museum: StateMuseum) -> None:
     """What is said of what is held, too."""
     from ledger.held import held_without_review, open_held_reviews
 
-    world, lea = museum.world, Desk(museum)
+    world, lea = museum.world, Desk(museum, "ole")
     version_id = world.quarantined(f"signatures/{next(_numbers)}.jpg", "content")
     with world.writing() as tx:
         held = [one for one in held_without_review(tx.connection) if one.version_id == version_id]

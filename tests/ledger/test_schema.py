@@ -221,6 +221,27 @@ def test_a_ledger_of_before_waivers_and_reopening_is_kept(
         assert raw.attempt(lambda: raw.execute("DELETE FROM held_decisions")) == "signoff: rule 4: a decision is final"
 
 
+def test_policies_of_before_sign_their_quarantine_as_they_say(
+    empty: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger at 0017: what its policies say of the signature is what the database holds from now on."""
+    folder = tmp_path / "seventeenth-release"
+    shutil.copytree(schema._MIGRATIONS, folder)
+    for later in (folder / "versions").glob("*.py"):
+        if later.name[:4] > "0017":
+            later.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "_MIGRATIONS", folder)
+        assert upgrade_ledger(empty) == (None, "0017")
+    bodies = ["screening: {quarantine: {owner: a, signature: totp}}", "screening: {quarantine: {owner: a}}", "x", "}"]
+    with RawSql(empty.url) as raw:
+        for number, body in enumerate(bodies):
+            raw.insert("policies", sha256=str(number), name="p", body=body, stored_at=1)
+        raw.insert("policy_activations", activation_id=1, policy_sha256="0", activated_at=1, activated_by="a")
+        assert upgrade_ledger(empty) == ("0017", HEAD)
+        assert raw.execute("SELECT policy_sha256, place FROM policy_signatures") == [("0", "quarantine")]
+
+
 SEAL = {
     "seal_id": 1, "seq": 1, "hash": "ff" * 32, "sealed_at": 1, "public_key": "k", "body": "{}", "signature": "s",
     "bucket": "archive", "key": "seals/1",
