@@ -148,6 +148,7 @@ def disown(
         "asked_again": len(done.asked_again),
         "reopened": len(done.reopened),
         "doubted": len(done.doubted),
+        "held_again": len(done.held_again),
         "unchanged": len(done.unchanged),
         "authenticator_ended": done.ended,
     }
@@ -158,7 +159,8 @@ def disown(
     said = (
         f"{done.decisions} decisions are disowned: {document['withdrawn']} versions will be withdrawn, "
         f"{document['asked_again']} are reviewed again, {document['reopened']} are reopened, {document['doubted']} "
-        f"will be asked again before they are published, {document['unchanged']} stay as they are.{anew}"
+        f"will be asked again before they are published, {document['held_again']} go back into quarantine, "
+        f"{document['unchanged']} stay as they are; their owners are told.{anew}"
     )
     _say(document, said, as_json=as_json)
 

@@ -69,6 +69,32 @@ def announce_rejected(tx: Transaction, review: Review, version_ids: Collection[i
     _write(tx, news)
 
 
+def announce_disowned(tx: Transaction, owners: Mapping[str, Collection[int]], unchanged: Collection[int]) -> None:
+    """Tell owner groups (→ versions) that a decision on them was disowned, and which stay as they are even so.
+
+    Told to each person alone: somebody acted under another's name.
+    """
+    versions, assets = tables.versions, tables.assets
+    members, _ = group_members(tx.connection)
+    news = []
+    for group, ids in sorted(owners.items()):
+        query = sa.select(versions.c.version_id, assets.c.key).join(assets, assets.c.asset_id == versions.c.asset_id)
+        chosen = among(tx.connection, versions.c.version_id, sorted(ids))
+        keys = dict(tx.connection.execute(query.where(chosen).order_by(assets.c.key)).tuples().all())
+        stay = [key for one, key in keys.items() if one in unchanged]
+        text = f"Somebody decided in another's name, who disowned it: {_listed(list(keys.values()))}."
+        if stay:
+            text += f" What follows from it was taken back, but not of {_listed(stay)}: look at that yourselves."
+        occasion = f"disowned by event {tx.last_seq}, {group}"
+        news.append(_News("security", occasion, members.get(group, frozenset()), {"text": text}))
+    _write(tx, news)
+
+
+def _listed(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _KEYS} more" if len(keys) > _KEYS else ""
+    return ", ".join(keys[:_KEYS]) + more
+
+
 def announce_broken_policy(tx: Transaction, groups: Iterable[str], text: str) -> None:
     """Tell the owners that a change of the roster broke what was proved of the policy; `text` names no person."""
     people = _in_groups(tx.connection, groups)

@@ -196,17 +196,38 @@ def decide_held(
 
 
 def overrides_of(connection: sa.Connection, version_ids: Iterable[int]) -> list[tuple[int, str]]:
-    """(version, finding) of everything that people's releases of these versions have overridden."""
+    """(version, finding) of everything that people's releases of these versions have overridden, disowned ones not."""
     events = tables.events
-    found: set[tuple[int, str]] = set()
+    released: list[tuple[int, Mapping[str, Any]]] = []
+    disowned: set[int] = set()
     for batch in batches(version_ids):
-        query = sa.select(events.c.version_id, events.c.body).where(
-            events.c.version_id.in_(batch), events.c.action == str(Action.RELEASE)
+        query = sa.select(events.c.version_id, events.c.action, events.c.body).where(
+            events.c.version_id.in_(batch), events.c.action.in_((str(Action.RELEASE), "disown"))
         )
         for row in connection.execute(query):
-            named = json.loads(row.body)["details"].get("findings", [])
-            found.update((row.version_id, finding) for finding in named)
-    return sorted(found)
+            details = json.loads(row.body)["details"]
+            if row.action != "disown":
+                released.append((row.version_id, details))
+            elif details["of_versions"]:
+                disowned.add(details["decision"])
+    void = _said_in(connection, disowned)
+    return sorted(
+        {
+            (version_id, finding)
+            for version_id, details in released
+            if (version_id, details.get("review")) not in void
+            for finding in details.get("findings", [])
+        }
+    )
+
+
+def _said_in(connection: sa.Connection, decision_ids: Iterable[int]) -> set[tuple[int, int]]:
+    """(version, review) of decisions on what was held."""
+    said, found = tables.held_decisions, set[tuple[int, int]]()
+    for batch in batches(decision_ids):
+        query = sa.select(said.c.version_id, said.c.review_id).where(said.c.decision_id.in_(batch))
+        found.update((row.version_id, row.review_id) for row in connection.execute(query))
+    return found
 
 
 def _refusal(

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ledger.announce import announce_disowned
 from ledger.errors import LedgerError
 from ledger.receipts import Disowned, Receipt, disown, make_receipts_key, read_token, receipts_key, token_of
+from ledger.transaction import Transaction
+from ledger.transitions import present_versions
 from policies.shown_text import cut_middle
 from tasks.errors import PermanentError
 from tasks.identity_keys import ensure_key_ring, read_key_ring
@@ -37,11 +40,33 @@ def receipt_text(resources: Resources, person_id: int, body: Mapping[str, Any], 
 
 
 def disown_decision(resources: Resources, token: str) -> Disowned:
-    """Take back what the token of a receipt stands for. Raises `ReceiptUnknown`, and `IdentityKeyUnknown`."""
+    """Take back what the token of a receipt stands for, and tell the owners of what it was about.
+
+    Raises `ReceiptUnknown`, and `IdentityKeyUnknown`.
+    """
     ring = read_key_ring(resources.settings)
     with resources.ledger.writing(resources.origin(ACTOR)) as tx:
         key = None if ring is None else receipts_key(tx.connection, ring)
-        return disown(tx, read_token(token, key))
+        done = disown(tx, read_token(token, key))
+        if done.decisions:
+            announce_disowned(tx, _owners(resources, tx, done), done.unchanged)
+    return done
+
+
+def _owners(resources: Resources, tx: Transaction, done: Disowned) -> dict[str, set[int]]:
+    """Group → versions: those who own their collections, and the quarantine."""
+    from policies.errors import PolicyInvalid
+
+    owners: dict[str, set[int]] = {}
+    for one in present_versions(tx.connection, done.versions).values():
+        try:
+            policy = resources.policy(one.policy_sha256)
+        except PolicyInvalid:
+            policy = resources.active_policy().document
+        own = {collection.owner for collection in policy.collections if collection.name == one.collection}
+        for group in own | {policy.screening.quarantine.owner}:
+            owners.setdefault(group, set()).add(one.version_id)
+    return owners
 
 
 def _key(resources: Resources) -> bytes:

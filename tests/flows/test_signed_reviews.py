@@ -189,10 +189,12 @@ def test_this_was_not_me(workplace: Workplace) -> None:
     assert workplace.say("people", "disown", token[:-1]).code == 1
     done = json.loads(workplace.say("people", "disown", token, "--json").out)
     assert done == {
-        "decisions": 1, "withdrawn": 1, "asked_again": 0, "reopened": 0, "doubted": 0, "unchanged": 0,
+        "decisions": 1, "withdrawn": 1, "asked_again": 0, "reopened": 0, "doubted": 0, "held_again": 0, "unchanged": 0,
         "authenticator_ended": True,
     }  # fmt: skip
     assert done.keys() == CONTRACT["people disown"].keys()
+    told = "SELECT handle FROM notices JOIN people USING (person_id) WHERE occasion LIKE 'disowned %' ORDER BY handle"
+    assert {handle for (handle,) in workplace.rows(told)} >= {"jonas", "mei"}, "who own the quarantine"
     workplace.sweep()
     assert workplace.library() == {}
     assert workplace.states() == {KEY: "withdrawn"}

@@ -6,9 +6,14 @@ import json
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
-from ledger.decide import Decided
+from ledger.announce import announce_disowned
+from ledger.decide import Ballot, Decided
 from ledger.enrolment import EnrolmentRefused, begin_enrolment
+from ledger.gates import GateTerms
+from ledger.held import decide_held, overrides_of
+from ledger.reader import unscreened
 from ledger.receipts import (
     DISOWNED,
     Disowned,
@@ -27,6 +32,7 @@ from ledger.verify import verify_chain
 from ledger.verify_records import verify_records
 from tests.ledger.approval_world import BRAND, LEGAL, ApprovalWorld
 from tests.ledger.signing_people import RING, enrol
+from tests.ledger.test_held import open_review, quarantined, say
 
 
 def take_back(world: ApprovalWorld, handle: str = "lea") -> Disowned:
@@ -163,3 +169,104 @@ def test_a_receipt_is_written_for_what_was_decided(world: ApprovalWorld) -> None
         loaded = load_review(tx.connection, review, 1)
         write_receipt(tx, loaded, world.person("lea"), {item.gate_id: item.key for item in loaded.items})
     assert world.ask("SELECT COUNT(*) FROM notices") == [(0,)], "it was another transaction that decided"
+
+
+def held_and_released(world: ApprovalWorld) -> int:
+    """A version that somebody, it seems ole, released from quarantine."""
+    version_id = quarantined(world, "spring/a.jpg", "one")
+    open_review(world)
+    say(world, "ole", "release", version_id)
+    return version_id
+
+
+def disown_release(world: ApprovalWorld) -> Disowned:
+    """It was not ole."""
+    with world.writing("operator:people") as tx:
+        return disown(tx, Receipt(world.person("ole"), of_versions=True, first=1, last=1))
+
+
+def overridden(world: ApprovalWorld, version_id: int) -> list[tuple[int, str]]:
+    """What releases of a version override."""
+    with world.ledger.reading() as connection:
+        return overrides_of(connection, [version_id])
+
+
+def screened_again(world: ApprovalWorld, outcome: str, *gates: GateTerms) -> None:
+    """Screen what waits for it."""
+    with world.ledger.reading() as connection:
+        (one,) = unscreened(connection)
+    world.screen(world.submission_of(one), outcome, *gates, rule="type_mismatch" if outcome == "quarantine" else None)
+
+
+def test_a_disowned_release_overrides_nothing(world: ApprovalWorld) -> None:
+    """Not screened since: it is held again for the same findings, and a release by who it really is counts."""
+    version_id = held_and_released(world)
+    assert len(overridden(world, version_id)) == 2
+    assert disown_release(world) == Disowned(1, held_again=(version_id,))
+    assert overridden(world, version_id) == []
+    assert disown_release(world) == Disowned(0)
+    screened_again(world, "quarantine")
+    assert world.state(version_id) == "quarantined"
+    with world.ledger.engine.begin() as connection:
+        connection.execute(sa.text('UPDATE screenings SET route = \'{"findings": ["quarantine_when"]}\''))
+    (review_id,) = open_review(world)
+    with world.writing() as tx:
+        review = load_review(tx.connection, review_id)
+        decide_held(tx, review, world.person("ole"), [Ballot(version_id, "release", "seen, really")])
+    assert (world.state(version_id), overridden(world, version_id)) == ("submitted", [(version_id, "quarantine_when")])
+    sound(world)
+
+
+def test_reviewers_are_told_of_a_disowned_release(world: ApprovalWorld) -> None:
+    """In review: asked anew with the reason on top, and when they have passed it, once more instead of publishing."""
+    version_id = held_and_released(world)
+    screened_again(world, "review", BRAND)
+    world.park()
+    review_id = world.review_of(version_id)
+    assert disown_release(world) == Disowned(1, doubted=(version_id,))
+    ((status, reason),) = world.ask("SELECT status, reason FROM parkings WHERE review_id = ? AND round = 2", review_id)
+    assert (status, "by a release that is none" in reason, "spring/a.jpg" in reason) == ("to_park", True, True)
+    world.park()
+    assert world.vote(review_id, "lea", "approve").approved == ()
+    assert (world.state(version_id), world.ask("SELECT count(*) FROM effects")) == ("in_review", [(0,)])
+    world.park()
+    assert world.vote(world.review_of(version_id), "lea", "approve").approved == (version_id,)
+    sound(world)
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_what_followed_from_a_disowned_release_is_taken_back(world: ApprovalWorld, published: bool) -> None:
+    """Published by reviewers who trusted it: withdrawn. Approved: asked again."""
+    version_id = held_and_released(world)
+    screened_again(world, "review", BRAND)
+    world.park()
+    world.vote(world.review_of(version_id), "lea", "approve")
+    if published:
+        world.carry_out(version_id)
+    these = (version_id,)
+    now = Disowned(1, withdrawn=these) if published else Disowned(1, asked_again=these)
+    assert disown_release(world) == now
+    sound(world)
+
+
+@pytest.mark.parametrize(("reason", "comes_back"), [("rights: expired", True), ("takedown", False)])
+def test_what_its_rights_alone_keep_out_does_not_come_back(world: ApprovalWorld, reason: str, comes_back: bool) -> None:
+    """Withdrawn for rights it would be published again one day on an approval that was none; taken down it stays so."""
+    version_id = world.withdrawn(reason=reason)
+    these = (version_id,)
+    assert take_back(world) == (Disowned(1, asked_again=these) if comes_back else Disowned(1, unchanged=these))
+    assert world.state(version_id) == ("in_review" if comes_back else "withdrawn")
+    sound(world)
+
+
+def test_owners_are_told_of_what_was_disowned(world: ApprovalWorld) -> None:
+    """Each alone, naming the assets and nobody; what could not be taken back is said to stay."""
+    first, second = world.published("spring/a.jpg", "one"), world.submitted("spring/b.jpg", "two")
+    with world.writing() as tx:
+        announce_disowned(tx, {"owners": [first, second], "nobody": [first]}, [second])
+    ((person, kind, body),) = world.ask("SELECT person_id, kind, body FROM notices")
+    assert (person, kind) == (world.person("ole"), "security")
+    assert json.loads(body)["text"] == (
+        "Somebody decided in another's name, who disowned it: spring/a.jpg, spring/b.jpg. What follows from it was "
+        "taken back, but not of spring/b.jpg: look at that yourselves."
+    )
