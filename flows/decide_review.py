@@ -15,7 +15,9 @@ SMALL_BYTES = 64 * 1024**2
 """Effects up to this size are carried out at once; larger ones are left to the sweep, so that this run stays short."""
 
 
-@flow(name="decide-review", retries=0, persist_result=False)
+# a run that is born suspended counts as run for the 0th time when it is resumed, so that `retries=0` allows one retry:
+# Prefect asks whether the count is above the retries
+@flow(name="decide-review", retries=-1, persist_result=False)
 def decide_review() -> State[None]:
     """Record the reviewer's answer, open and park what follows from it, publish what was approved.
 

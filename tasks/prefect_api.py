@@ -37,7 +37,8 @@ _TEXT_LIMIT = 500
 class RunState:
     """Where a flow run stands: `type` is Prefect's (PAUSED, SCHEDULED, …), `name` what the UI shows.
 
-    `since` is when it came there, by the server's clock; `inputs` are the keys of the inputs that it waits with.
+    `since` is when it came there, by the server's clock; `inputs` are the keys of the inputs that it waits with;
+    `deployment_id` names what it was made from, which may be gone.
     """
 
     flow_run_id: str
@@ -46,6 +47,7 @@ class RunState:
     message: str | None = None
     since: datetime | None = field(default=None, compare=False)
     inputs: Mapping[str, str] | None = field(default=None, compare=False)
+    deployment_id: str | None = field(default=None, compare=False)
 
     @property
     def is_parked(self) -> bool:
@@ -264,6 +266,7 @@ def _run_state(run: Mapping[str, Any]) -> RunState:
         message=state.get("message"),
         since=datetime.fromisoformat(state["timestamp"]) if state.get("timestamp") else None,
         inputs=(state.get("state_details") or {}).get("run_input_keyset"),
+        deployment_id=run.get("deployment_id"),
     )
 
 

@@ -57,6 +57,19 @@ def test_prefect_lost_its_database(workplace: Workplace, prefect_server: Prefect
         _strange_runs_and_forms(workplace, api, after[0]["flow_run_id"])
         for run in api.post("flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}}}):
             api.call("DELETE", f"flow_runs/{run['id']}")
+    _lost_again(workplace, [row["flow_run_id"] for row in before])
+
+
+def _lost_again(workplace: Workplace, old: list[str]) -> None:
+    """Back on the first server, which knows none of the new runs: a sweep alone does it; nothing was ever decided."""
+    ((told,),) = workplace.rows("SELECT count(*) FROM events WHERE action = 'lose_run'")
+    workplace.enforce()
+    api = workplace.stack.api
+    assert {one.type for one in api.read_runs(old)} == {"CANCELLED"}
+    assert {one.type for one in api.read_runs([row["flow_run_id"] for row in workplace.reviews()])} == {"PAUSED"}
+    assert workplace.rows("SELECT count(*) FROM events WHERE action = 'lose_run'") == [(told + 2,)]
+    assert workplace.rows("SELECT count(*) FROM decisions") == [(0,)]
+    assert workplace.library() == {}
 
 
 def _strange_runs_and_forms(workplace: Workplace, api: PrefectApi, run: str) -> None:

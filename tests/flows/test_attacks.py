@@ -1,13 +1,19 @@
-"""Every wrong way in through Prefect's API: nothing is published, the review asks again, and the trail tells of it."""
+"""Every wrong way in through Prefect's API: nothing is published, the review asks again, and the trail tells of it.
+
+Wrong and used codes are tried in `test_signed_reviews`, Prefect's lost database in `tests/cli/test_doctor`, which has a
+second server to put in its place.
+"""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from markdown_it import MarkdownIt
@@ -343,8 +349,8 @@ def test_an_answer_that_was_taken_away(target: Target) -> None:
 
 
 def deployment_id(target: Target) -> str:
-    """The deployment whose runs reviews are."""
-    return target.api.deployment_id(DEPLOYMENT)
+    """The deployment whose runs reviews are, as it is now."""
+    return str(target.api.find(f"deployments/name/{DEPLOYMENT}")["id"])
 
 
 def make_run(target: Target, key: str, **changed: Any) -> str:
@@ -459,6 +465,43 @@ def test_the_run_is_deleted(target: Target) -> None:
     """Deleted in the UI: asked again."""
     target.api.call("DELETE", f"flow_runs/{target.run}")
     target.place.enforce()
+
+
+@pytest.mark.usefixtures("withstood")
+def test_the_deployment_is_deleted(target: Target) -> None:
+    """Runs that nobody could run any more: once it is registered again they are parked anew, the old ones closed."""
+    run = target.run
+    target.api.call("DELETE", f"deployments/{deployment_id(target)}")
+    target.sweep()
+    assert target.run == run, "nothing could be parked instead"
+    target.set_state("SCHEDULED", run=run)
+    target.place.stack.start()
+    target.set_state("PAUSED", run=run, run_input_keyset=KEYSET, pause_reschedule=True)
+    target.sweep()
+    assert target.api.read_run(run).type == "CANCELLED"  # type: ignore[union-attr]
+    ((told,),) = target.place.rows(
+        "SELECT reason FROM events WHERE action = 'lose_run' AND body LIKE '%" + run + "%' ORDER BY seq DESC"
+    )
+    assert told == "had lost its deployment in Prefect"
+
+
+@pytest.mark.usefixtures("withstood")
+def test_an_automation_answers(target: Target) -> None:
+    """Set off by an event, it resumes the run, which the server refuses without a form, and then schedules it by force:
+    the run goes on and decides nothing."""
+    run = target.run
+    trigger = {"type": "event", "posture": "Reactive", "expect": ["attack.begun"], "threshold": 1, "within": 0}
+    actions = [{"type": "resume-flow-run"}, {"type": "change-flow-run-state", "state": "SCHEDULED", "force": True}]
+    body = {"name": f"attack {uuid4()}", "trigger": trigger, "actions": actions}
+    made = target.api.post("automations/", body)["id"]
+    event = {"event": "attack.begun", "resource": {"prefect.resource.id": f"prefect.flow-run.{run}"}}
+    deadline = time.monotonic() + 60
+    while target.api.read_run(run).type == "PAUSED":  # type: ignore[union-attr]
+        assert time.monotonic() < deadline, "the automation did nothing"
+        target.api.post("events", [event | {"id": str(uuid4()), "occurred": datetime.now(UTC).isoformat()}])
+        time.sleep(1)  # the server may not have heard of its automation yet
+    target.api.call("DELETE", f"automations/{made}")
+    target.go_on(run)
 
 
 def test_in_the_end_it_is_decided_once(target: Target) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tasks.park_run import DESCRIPTION
-from tests.workplace import Workplace
+from tasks.park_run import DESCRIPTION, resume_run
+from tests.workplace import Workplace, reviewers_of
 
 pytestmark = pytest.mark.stack
 
@@ -84,4 +84,30 @@ def test_a_review_that_lost_its_run_is_parked_again(
     workplace.enforce()
     assert workplace.reviews() == [again]
     workplace.decide(again)
+    assert workplace.states() == {KEY: "published"}
+
+
+def test_a_run_that_fails_is_not_tried_again(
+    workplace: Workplace, waiting: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends as failed at once, and does not wait for a retry that would lose its form; the sweep takes its answer."""
+    tried, run_id = [], waiting["flow_run_id"]
+
+    def fail(_: object, run: str) -> object:
+        tried.append(run)
+        raise RuntimeError("the worker's disk is full")
+
+    answer = {"decision": "approve", "reviewer": reviewers_of(workplace.form(waiting))[0]}
+    assert resume_run(workplace.stack.api, run_id, answer).accepted
+    with monkeypatch.context() as patched:
+        patched.setattr("flows.decide_review.record_answer", fail)
+        with pytest.raises(RuntimeError, match="disk is full"):
+            workplace.go_on(run_id)
+    assert tried == [run_id]
+    failed = workplace.stack.api.read_run(run_id)
+    assert failed is not None
+    assert (failed.type, failed.name) == ("FAILED", "Failed")
+    workplace.enforce()
+    assert workplace.reviews() == []
+    workplace.sweep()
     assert workplace.states() == {KEY: "published"}
