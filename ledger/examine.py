@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -25,6 +25,14 @@ class LateEffect:
     kind: str
     opened_at: datetime
     last_error: str | None
+
+
+def database_now(connection: sa.Connection) -> datetime | None:
+    """What time the database's machine has; None for SQLite, which has no clock of its own."""
+    if connection.dialect.name == "sqlite":
+        return None
+    found: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+    return found.astimezone(UTC)
 
 
 def late_effects(connection: sa.Connection, before: datetime) -> list[LateEffect]:

@@ -15,12 +15,11 @@ from cli.stack.late import late_flows
 from cli.stack.stack import embedded_parts, run_environment, stack_status
 from flows.deployments import declared_deployments, register_deployments
 from tasks.errors import PermanentError, TaskError, TransientError
-from tasks.findings import Finding, some
+from tasks.findings import Finding, skewed, some
 from tasks.resources import Resources
 from tasks.settings import Settings
 
 ACTOR: Final = "operator:doctor"
-SKEW: Final = timedelta(seconds=5)
 HEARD_WITHIN: Final = timedelta(minutes=2)
 _ENDS: Final = ["COMPLETED", "FAILED", "CRASHED"]
 _AWAY: Final = (TransientError, PermanentError)
@@ -39,7 +38,9 @@ def check_up(resources: Resources, report: Callable[[str], None]) -> list[Findin
         ("store", lambda: examine_store(resources.settings)),
         ("prefect", lambda: examine_prefect(resources)),
         ("reviews", lambda: examine_reviews(resources)),
+        ("notices", lambda: examine_channels(resources.settings)),
         ("clock", lambda: examine_clocks(resources.settings)),
+        ("clock", lambda: examine_database_clock(resources)),
     ]
     found: list[Finding] = []
     for name, check in checks:
@@ -174,11 +175,32 @@ def examine_clocks(settings: Settings) -> list[Finding]:
             continue  # that it is away is said elsewhere
         if "date" not in answer.headers:
             continue
-        skew = parsedate_to_datetime(answer.headers["date"]) - datetime.now(UTC)
-        if abs(skew) > SKEW:
-            what = f"the clock of {name} is {skew.total_seconds():+.0f} s from this machine's"
-            why = "Links, codes of authenticators and deadlines go wrong."
-            found.append(Finding("clock", what, why, "Let both keep time by NTP."))
+        found += skewed(name, parsedate_to_datetime(answer.headers["date"]) - datetime.now(UTC))
+    return found
+
+
+def examine_database_clock(resources: Resources) -> list[Finding]:
+    """A database on a machine whose clock is far from this one's."""
+    from ledger.examine import database_now
+
+    with resources.ledger.reading() as connection:
+        there = database_now(connection)
+        return [] if there is None else skewed("the ledger's database", there - datetime.now(UTC))
+
+
+def examine_channels(settings: Settings) -> list[Finding]:
+    """Channels of notices that cannot be used, as the settings are here; nothing is sent."""
+    from tasks.channels import open_channel
+    from tasks.errors import ChannelUnusable
+
+    found = []
+    for name, address in settings.notices.channels.items():
+        try:
+            open_channel(name, address.get_secret_value())
+        except ChannelUnusable as error:
+            why = "Who is to be told by it is told later, or not at all."
+            do = "Put it right where flows run; `signoff notices test HANDLE` sends a test."
+            found.append(Finding("notices", str(error), why, do))
     return found
 
 

@@ -108,12 +108,14 @@ def test_what_is_wrong_in_ledger_and_store(workplace: Workplace, monkeypatch: py
         workplace.ingest()
     library = workplace.buckets.library
     workplace.client.put_bucket_versioning(Bucket=library, VersioningConfiguration={"Status": "Enabled"})
-    with settings_of(workplace.config, CLOCK="+2h"):
+    channels = json.dumps({"post": "mailto://u:p@mail.example?from=s@e.example", "room": "env:NOWHERE_TO_BE_FOUND"})
+    with settings_of(workplace.config, CLOCK="+2h", NOTICES__CHANNELS=channels):
         found = json.loads(workplace.say("doctor", "--json").out)["findings"]
-    told = [one["what"] for one in found if one["part"] in ("store", "ledger", "clock")]
+    told = [one["what"] for one in found if one["part"] in ("store", "ledger", "notices", "clock")]
     assert told == [
         "1 effects are open for more than an hour: notes/one.txt (nobody has tried to carry them out)",
         f"the bucket {library} is versioned: what is withdrawn stays readable",
+        "channel 'room': the environment variable NOWHERE_TO_BE_FOUND is not set where flows run",
         "the setting clock is +2h",
     ]
     workplace.client.put_bucket_versioning(Bucket=library, VersioningConfiguration={"Status": "Suspended"})
