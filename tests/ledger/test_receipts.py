@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 
 import pytest
-import sqlalchemy as sa
 
 from ledger.announce import announce_disowned
 from ledger.decide import Ballot, Decided
@@ -195,7 +194,9 @@ def screened_again(world: ApprovalWorld, outcome: str, *gates: GateTerms) -> Non
     """Screen what waits for it."""
     with world.ledger.reading() as connection:
         (one,) = unscreened(connection)
-    world.screen(world.submission_of(one), outcome, *gates, rule="type_mismatch" if outcome == "quarantine" else None)
+    held = outcome == "quarantine"
+    route = json.dumps({"findings": ["quarantine_when"]}) if held else "{}"
+    world.screen(world.submission_of(one), outcome, *gates, rule="type_mismatch" if held else None, route=route)
 
 
 def test_a_disowned_release_overrides_nothing(world: ApprovalWorld) -> None:
@@ -207,8 +208,6 @@ def test_a_disowned_release_overrides_nothing(world: ApprovalWorld) -> None:
     assert disown_release(world) == Disowned(0)
     screened_again(world, "quarantine")
     assert world.state(version_id) == "quarantined"
-    with world.ledger.engine.begin() as connection:
-        connection.execute(sa.text('UPDATE screenings SET route = \'{"findings": ["quarantine_when"]}\''))
     (review_id,) = open_review(world)
     with world.writing() as tx:
         review = load_review(tx.connection, review_id)
