@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from ledger import tables
 from ledger.canonical import canonical_json
 from ledger.eligibility import UndecidedGate, group_members
-from ledger.review import CHANGES, Review
+from ledger.review import Review
+from ledger.review_items import CHANGES
 from ledger.transaction import Transaction, among
 from policies.lifecycle import State
 

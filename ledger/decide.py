@@ -16,8 +16,10 @@ from ledger.delegations import stands_in
 from ledger.doubts import doubted_versions
 from ledger.effects import open_effects
 from ledger.gates import open_next_step
-from ledger.review import Review, ReviewedItem, eligible_pairs, load_review
+from ledger.review import Review, load_review
 from ledger.review_again import review_again
+from ledger.review_items import ReviewedItem
+from ledger.review_people import eligible_pairs
 from ledger.rounds import policy_of_review
 from ledger.transaction import Draft, Transaction
 from ledger.transitions import Move, move, void_open_gates

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from ledger import tables
 from ledger.decide import UNSIGNED, Ballot, Decided, signature_details, write_note
 from ledger.delegations import stands_in
-from ledger.review import CHANGES, QUARANTINE, Review, ReviewedItem
+from ledger.review import Review
+from ledger.review_items import CHANGES, QUARANTINE, ReviewedItem
 from ledger.rounds import first_round
 from ledger.transaction import Draft, Transaction, batches
 from ledger.transitions import Move, cancel_open_effects, move

@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ledger import tables
-from ledger.review import ReviewedItem
+from ledger.review_items import ReviewedItem
 from ledger.transaction import batches
 
 MOST_COMMENTS: Final = 6

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from ledger import tables
-from ledger.review import eligible_pairs, rights_block
+from ledger.review_items import rights_block
+from ledger.review_people import eligible_pairs
 from ledger.rounds import first_round
 from ledger.transaction import Draft, Transaction, batches
 from policies.clearance_codes import waived_codes

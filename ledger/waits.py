@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from ledger import tables
 from ledger.asked_people import asked_pairs
 from ledger.errors import UnknownName
-from ledger.review import eligible_pairs
+from ledger.review_people import eligible_pairs
 from ledger.transaction import batches
 from policies.deadlines import FiredRung, RungKind
 from policies.lifecycle import State

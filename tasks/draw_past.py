@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from ledger.review import ReviewedItem
 from ledger.review_before import Past, SaidBefore, SeenBefore, has_past, read_past
+from ledger.review_items import ReviewedItem
 from policies.review_changes import Snapshot
 from tasks.resources import Resources
 

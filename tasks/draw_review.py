@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from ledger.review import QUARANTINE, EligiblePerson, Review, ReviewedItem
+from ledger.review import Review
 from ledger.review_before import Past, SeenBefore
+from ledger.review_items import QUARANTINE, ReviewedItem
+from ledger.review_people import EligiblePerson
 from policies.calendars import due_at
 from policies.document import PolicyDocument
 from policies.review_changes import changes, doubts, measures, text_changes

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ledger.outbox import Notice, groups_of_people, name_of
-from ledger.review import QUARANTINE
+from ledger.review_items import QUARANTINE
 from policies.errors import PolicyInvalid
 from policies.notice_text import MessageText, Told, message_text, stand_in_text
 from tasks.receipts import receipt_text

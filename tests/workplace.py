@@ -26,7 +26,7 @@ from flows.decide_review import decide_review
 from flows.enforce_deadlines import enforce_deadlines
 from flows.ingest_assets import ingest_assets
 from ledger.reader import listing, story
-from ledger.review import CHANGES, QUARANTINE
+from ledger.review_items import CHANGES, QUARANTINE
 from tasks.park_run import SCHEMA, resume_run
 from tasks.prepare_buckets import prepare_buckets
 from tasks.prepare_ledger import prepare_ledger

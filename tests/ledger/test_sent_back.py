@@ -12,7 +12,8 @@ from ledger.forget import forget_person
 from ledger.held import decide_held, held_without_review, open_held_reviews
 from ledger.ladder import fire_due
 from ledger.reader import unscreened, waiting_reviews
-from ledger.review import CHANGES, load_review
+from ledger.review import load_review
+from ledger.review_items import CHANGES
 from ledger.rounds import close_emptied_reviews, close_round
 from ledger.transaction import Origin
 from ledger.waits import reviews_of_person, rungs_of_reviews, waiting_gates, waiting_versions
