@@ -41,9 +41,16 @@ class EligibilityChange:
     gate: UndecidedGate
     added: Mapping[int, str]
     """person id → `group` or `escalation`"""
+    returned: frozenset[int]
+    """who might decide there before, and was taken back into their group"""
     revoked: frozenset[int]
     missing: int
     before: frozenset[int]
+
+    @property
+    def asks_others(self) -> bool:
+        """Whether people may decide from now on who might not until now."""
+        return bool(self.added or self.returned)
 
 
 def undecided_gates(connection: sa.Connection) -> list[UndecidedGate]:
@@ -89,9 +96,9 @@ def compare_with_roster(
 ) -> list[EligibilityChange]:
     """What would have to change so that the gates follow the roster; only gates where anything does, or is missing.
 
-    `groups`: gate id → (reviewers, owner). Who is no longer in the group through which they came may not decide. Where
-    the others are too few for the quorum, present reviewers are added, then the owner group's people, then those of the
-    groups that the gate's deadline has asked as well.
+    `groups`: gate id → (reviewers, owner). Who is no longer in the group through which they came may not decide, and
+    who was taken back into it since may again. Where the others are too few for the quorum, present reviewers are
+    added, then the owner group's people, then those of the groups that the gate's deadline has asked as well.
     """
     members, everybody = group_members(connection)
     asked = _escalated_to(connection, gates)
@@ -101,19 +108,24 @@ def compare_with_roster(
         reviewers, owner = (members.get(group, frozenset()) for group in groups[gate.gate_id])
         others = owner.union(*(members.get(group, frozenset()) for group in asked.get(gate.gate_id, ())))
         rows = eligible.get(gate.gate_id, {})
-        present = {person: via for person, (via, revoked) in rows.items() if not revoked}
+        present = {person: row.via for person, row in rows.items() if not row.revoked}
         allowed = {"group": reviewers, "escalation": others, "delegation": frozenset(present)}
         revoked = frozenset(person for person, via in present.items() if person not in allowed[via])
         decided = acted.get(gate.gate_id, frozenset())
         excluded = everybody.get(gate.submitter or "", frozenset()) if gate.four_eyes else frozenset()
-        missing = gate.quorum - len(decided) - len(present.keys() - revoked - decided - excluded)
+        returned = frozenset(
+            person for person, row in rows.items() if row.back and person in allowed[row.via] - decided - excluded
+        )
+        able = (present.keys() - revoked - decided - excluded) | returned
+        missing = gate.quorum - len(decided) - len(able)
         barred = rows.keys() | decided | excluded
         wanted: dict[int, str] = {}
         for via, people in (("group", reviewers), ("escalation", owner), ("escalation", others)):
             if missing > len(wanted):
                 wanted |= dict.fromkeys(sorted(people - barred - wanted.keys()), via)
-        if wanted or revoked or missing > 0:
-            changes.append(EligibilityChange(gate, wanted, revoked, max(0, missing - len(wanted)), frozenset(present)))
+        if wanted or returned or revoked or missing > 0:
+            lacking = max(0, missing - len(wanted))
+            changes.append(EligibilityChange(gate, wanted, returned, revoked, lacking, frozenset(present)))
     return changes
 
 
@@ -129,6 +141,8 @@ def change_eligibility(tx: Transaction, changes: Iterable[EligibilityChange]) ->
                 for person, via in one.added.items()
             ],
         )
+        own = eligible.update().where(eligible.c.gate_id == gate_id, eligible.c.person_id == eligible.c.on_behalf_of)
+        tx.connection.execute(own.where(eligible.c.person_id.in_(one.returned)).values(revoked_at=None))
         tx.connection.execute(
             eligible.update()
             .where(
@@ -136,7 +150,7 @@ def change_eligibility(tx: Transaction, changes: Iterable[EligibilityChange]) ->
             )
             .values(revoked_at=tx.origin.at)
         )
-        if one.added or one.revoked:
+        if one.asks_others or one.revoked:
             tx.append([_told(one)])
 
 
@@ -146,6 +160,7 @@ def _told(change: EligibilityChange) -> Draft:
         "gate": gate.gate_id,
         "stage": gate.stage,
         "added": [{"person": person, "via": via} for person, via in change.added.items()],
+        **({"returned": sorted(change.returned)} if change.returned else {}),
         "revoked": sorted(change.revoked),
         "before": told_people(change.before),
     }
@@ -182,14 +197,30 @@ def _escalated_to(connection: sa.Connection, gates: Sequence[UndecidedGate]) -> 
     return found
 
 
-def _eligible(connection: sa.Connection, gates: Sequence[UndecidedGate]) -> dict[int, dict[int, tuple[str, bool]]]:
-    """Gate id → person id → (via, whether revoked), of those who stand for themselves."""
-    table = tables.gate_eligible
-    found: dict[int, dict[int, tuple[str, bool]]] = {}
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """How somebody came to a gate, whether that was taken from them, and whether a group has them again since."""
+
+    via: str
+    revoked: bool
+    back: bool
+
+
+def _eligible(connection: sa.Connection, gates: Sequence[UndecidedGate]) -> dict[int, dict[int, _Row]]:
+    """Gate id → person id → of those who stand for themselves, how they came and whether they still may."""
+    table, memberships = tables.gate_eligible, tables.memberships
+    taken_back = sa.exists().where(
+        memberships.c.person_id == table.c.person_id,
+        memberships.c.removed_at.is_(None),
+        memberships.c.added_at > table.c.revoked_at,
+    )
+    columns = (table.c.gate_id, table.c.person_id, table.c.via, table.c.revoked_at)
+    back = sa.case((table.c.revoked_at.is_not(None), taken_back), else_=sa.false()).label("back")
+    found: dict[int, dict[int, _Row]] = {}
     for batch in batches(gate.gate_id for gate in gates):
-        query = sa.select(table).where(table.c.gate_id.in_(batch), table.c.person_id == table.c.on_behalf_of)
+        query = sa.select(*columns, back).where(table.c.gate_id.in_(batch), table.c.person_id == table.c.on_behalf_of)
         for row in connection.execute(query):
-            found.setdefault(row.gate_id, {})[row.person_id] = (row.via, row.revoked_at is not None)
+            found.setdefault(row.gate_id, {})[row.person_id] = _Row(row.via, row.revoked_at is not None, bool(row.back))
     return found
 
 

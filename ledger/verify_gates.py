@@ -100,6 +100,7 @@ def _changes(said: Sequence[Any], gate_id: int) -> tuple[set[int], dict[tuple[in
         added.update(one["person"] if isinstance(one, dict) else one for one in details.get("added") or ())
         over |= {(one["person"], one["on_behalf_of"]): False for one in details.get("begin") or ()}
         over |= {(one["person"], one["on_behalf_of"]): True for one in details.get("end") or ()}
+        over |= {(person, person): False for person in details.get("returned") or ()}
         for person in details.get("revoked") or ():  # and whomever they stood in for
             over |= {pair: True for pair in ((person, person), *over) if pair[0] == person}
     return added, over

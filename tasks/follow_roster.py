@@ -31,22 +31,22 @@ class RosterFollowed:
 
 
 def follow_roster(resources: Resources, actor: str, flow_run_id: str | None = None) -> RosterFollowed:
-    """Revoke who left the groups of a stage, add people where a quorum is out of reach, and ask those reviews again.
+    """Revoke who left the groups of a stage, take back who returned, add people where a quorum is out of reach.
 
-    Gates whose policy is refused today stay as they are; `fire_rungs` tells which. Of a gate that too few people may
+    Reviews that others may decide now are asked again. Gates whose policy is refused today stay as they are; `fire_rungs` tells which. Of a gate that too few people may
     decide even so, the owners of its collection are told, once.
 
     Run twice, it changes nothing the second time. Prefect is not asked: the next sweep parks the new rounds.
     """
     with resources.ledger.reading() as connection:
         changes = _changes(resources, connection)
-    changed = [one for one in changes if one.added or one.revoked]
+    changed = [one for one in changes if one.asks_others or one.revoked]
     if changed:
         with resources.ledger.writing(resources.origin(actor, flow_run_id)) as tx:
             changes = _changes(resources, tx.connection)  # again, under the lock
-            changed = [one for one in changes if one.added or one.revoked]
+            changed = [one for one in changes if one.asks_others or one.revoked]
             change_eligibility(tx, changed)
-            rounds = {(one.gate.review_id, one.gate.review_round) for one in changed if one.added}
+            rounds = {(one.gate.review_id, one.gate.review_round) for one in changed if one.asks_others}
             for review_id, number in sorted((a, b) for a, b in rounds if a is not None and b is not None):
                 close_round(tx, review_id, number, "replaced", _REASON)
     _announce(resources, [one for one in changes if one.missing], actor, flow_run_id)

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from ledger.eligibility import EligibilityChange, change_eligibility, compare_with_roster, undecided_gates
 from ledger.roster import RosterPerson, import_roster
+from ledger.verify_records import verify_records
 from tests.ledger.approval_world import BRAND, BRAND_BY_TWO, GROUPS, PEOPLE, ApprovalWorld
+from tests.ledger.raw_sql import RawSql
 
 
 def regroup(world: ApprovalWorld, **groups: Sequence[str]) -> None:
@@ -76,3 +78,25 @@ def test_a_gate_that_nobody_can_pass_says_so(world: ApprovalWorld) -> None:
     assert people(world) == {}
     (change,) = compare(world)
     assert (change.gate.key, change.added, change.revoked, change.missing) == ("spring/a.jpg", {}, frozenset(), 1)
+
+
+def test_who_is_taken_back_may_decide_again(world: ApprovalWorld, raw: RawSql) -> None:
+    """A mistake in the roster costs nobody the gates that were open: told, believed by the records, held by rule 4."""
+    world.screen(world.submit(), "review", BRAND)
+    regroup(world, brand=["ben"])
+    follow(world)
+    assert people(world) == {"ben": "group"}
+    mine = f"WHERE person_id = {world.person('lea')}"
+    back = f"UPDATE gate_eligible SET revoked_at = NULL {mine}"
+    assert raw.attempt(lambda: raw.execute(back)) == "signoff: rule 4: eligibility is only ever revoked"
+    regroup(world)
+    (change,) = compare(world)
+    assert (change.added, change.returned, change.revoked) == ({}, {world.person("lea")}, frozenset())
+    follow(world)
+    assert people(world) == {"lea": "group", "ben": "group"}
+    assert compare(world) == []
+    regroup(world, brand=["ben"])
+    follow(world)
+    assert people(world) == {"ben": "group"}
+    with world.ledger.reading() as connection:
+        assert list(verify_records(connection)) == []

@@ -341,8 +341,8 @@ def test_records_of_people_and_decisions_stay(museum: StateMuseum, sql: str, ref
 
 
 def test_a_revocation_is_not_undone(court: Court) -> None:
-    """Neither by UPDATE nor by inserting the pair again."""
-    revoke = court.do("UPDATE gate_eligible SET revoked_at = 1 WHERE gate_id = ?", court.gate_id)
+    """Neither by UPDATE, as long as no membership is younger, nor by inserting the pair again."""
+    revoke = court.do("UPDATE gate_eligible SET revoked_at = 9000000000000000 WHERE gate_id = ?", court.gate_id)
     restore = court.do("UPDATE gate_eligible SET revoked_at = NULL WHERE gate_id = ?", court.gate_id)
     assert court.attempt(revoke, restore) == ELIGIBILITY
     assert court.attempt(revoke, court.let("lea")) == (
