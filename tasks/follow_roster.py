@@ -33,8 +33,9 @@ class RosterFollowed:
 def follow_roster(resources: Resources, actor: str, flow_run_id: str | None = None) -> RosterFollowed:
     """Revoke who left the groups of a stage, take back who returned, add people where a quorum is out of reach.
 
-    Reviews that others may decide now are asked again. Gates whose policy is refused today stay as they are; `fire_rungs` tells which. Of a gate that too few people may
-    decide even so, the owners of its collection are told, once.
+    Reviews that others may decide now are asked again. Gates whose policy is refused today stay as they are;
+    `fire_rungs` tells which. Of a gate that too few people may decide even so, the owners of its collection are told,
+    once.
 
     Run twice, it changes nothing the second time. Prefect is not asked: the next sweep parks the new rounds.
     """
