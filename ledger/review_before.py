@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ledger import tables
-from ledger.review_items import ReviewedItem
+from ledger.review_items import ReviewedItem, inspections_by_content
 from ledger.transaction import batches
 
 MOST_COMMENTS: Final = 6
@@ -89,7 +89,7 @@ def _seen(connection: sa.Connection, asked: Mapping[int, ReviewedItem]) -> dict[
             item = asked[row.of_version]
             if row.version_id != item.version_id or row.round < item.round:
                 latest[row.of_version] = row  # they come in order: the last one stays
-    inspections = _inspections(connection, {row.sha256 for row in latest.values()})
+    inspections = inspections_by_content(connection, {row.sha256 for row in latest.values()})
     return {version_id: _seen_before(row, inspections.get(row.sha256)) for version_id, row in latest.items()}
 
 
@@ -152,15 +152,6 @@ def _seen_before(row: Any, inspected: Any) -> SeenBefore:
         thumbnail=inspected.thumbnail if inspected else None,
         inspected=json.loads(inspected.body) if inspected else {},
     )
-
-
-def _inspections(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, Any]:
-    inspections = tables.inspections
-    found: dict[str, Any] = {}
-    for batch in batches(sha256s):
-        query = sa.select(inspections).where(inspections.c.sha256.in_(batch)).order_by(inspections.c.inspected_at)
-        found.update({row.sha256: row for row in connection.execute(query)})
-    return found
 
 
 def _said(connection: sa.Connection, asked: Mapping[int, ReviewedItem]) -> dict[int, tuple[SaidBefore, ...]]:

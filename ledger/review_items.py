@@ -138,7 +138,7 @@ def items_of_reviews(
     rows: list[Any] = []
     for batch in batches(review_ids):
         rows += connection.execute(query.where(carried.c.review_id.in_(batch))).all()
-    inspected = _inspected(connection, [row.sha256 for row in rows])
+    inspected = inspections_by_content(connection, [row.sha256 for row in rows])
     asked = _asked(connection, [row.version_id for row in rows]) if purpose == CHANGES else {}
     items: dict[int, list[ReviewedItem]] = {}
     for row in rows:
@@ -210,7 +210,8 @@ def _asked(connection: sa.Connection, version_ids: Iterable[int]) -> dict[tuple[
     return found
 
 
-def _inspected(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, Any]:
+def inspections_by_content(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, Any]:
+    """SHA-256 → what the inspector found that looked at these bytes last."""
     inspections = tables.inspections
     found: dict[str, Any] = {}
     for batch in batches(sha256s):

@@ -23,6 +23,7 @@ from ledger.effects import Carried, Effect, begin_effects, complete_publications
 from ledger.engine import Ledger
 from ledger.errors import RuleBroken, StaleVersion
 from ledger.gates import GateTerms
+from ledger.held import decide_held, held_without_review, open_held_reviews
 from ledger.ladder import Terms, fire_due
 from ledger.reader import unscreened
 from ledger.review import load_review
@@ -426,10 +427,22 @@ class Histories(RuleBasedStateMachine):
             "SELECT 1 FROM versions n WHERE n.asset_id = v.asset_id AND n.arrived_seq > v.arrived_seq) ORDER BY 1",
             pick,
         )
-        if version_id is not None:
-            actor = f"person:{self.world.person('ole')}"
-            with self.world.writing(actor) as tx:
-                move(tx, [Move(version_id, Action.RELEASE, State.QUARANTINED, reason="seen and good")])
+        if version_id is None:
+            return
+        ole = self.world.person("ole")
+        step = Move(version_id, Action.RELEASE, State.QUARANTINED, reason="seen and good")
+        undecided = pytest.raises(RuleBroken, match="rule 2: what is held goes on as a person of its review said")
+        with undecided, self.world.writing(f"person:{ole}") as tx:
+            move(tx, [step])
+        with self.world.writing("system:ingest_assets") as tx:
+            waiting = [one for one in held_without_review(tx.connection) if one.version_id == version_id]
+            (review_id,) = open_held_reviews(tx, [("owners", self.world.now + timedelta(days=2), waiting)])
+        self.park()
+        with self.world.writing("system:decide_review") as tx:
+            review = load_review(tx.connection, review_id)
+            ballot = Ballot(version_id, "release", "seen and good")
+            assert decide_held(tx, review, ole, [ballot]).counted == (version_id,)
+            close_round(tx, review_id, review.round, "answered", None)
 
     @rule(who=st.sampled_from(["ben", "kim", None]))
     def change_the_roster(self, who: str | None) -> None:
